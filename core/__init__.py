@@ -1,0 +1,1 @@
+"""Words that every other package shares: errors, axes, files, records. No algorithms."""

@@ -1,0 +1,35 @@
+"""Where another library's axis order becomes ours, and nowhere else.
+
+Ours: `[T, N, C, H, W]` for trains, `[N, C, H, W]` for images. Files of images hold
+`[N, H, W, C]`; Lava holds maps as `(W, H, C)` and puts time last.
+"""
+
+import numpy as np
+from jaxtyping import Shaped
+
+
+def images_to_maps(
+    images: Shaped[np.ndarray, "N H W C"],
+) -> Shaped[np.ndarray, "N C H W"]:
+    """Image files' `[N, H, W, C]` to `[N, C, H, W]`."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def lava_to_train(x: Shaped[np.ndarray, "*axes T"]) -> Shaped[np.ndarray, "T *map"]:
+    """Lava's `(W, H, C, T)` or `(N, T)` to `[T, C, H, W]` or `[T, N]`."""
+    return np.ascontiguousarray(x.transpose(tuple(reversed(range(x.ndim)))))
+
+
+def train_to_lava(x: Shaped[np.ndarray, "T *map"]) -> Shaped[np.ndarray, "*axes T"]:
+    """`[T, C, H, W]` or `[T, N]` to Lava's `(W, H, C, T)` or `(N, T)`."""
+    return lava_to_train(x)
+
+
+def lava_to_map(x: Shaped[np.ndarray, "*axes"]) -> Shaped[np.ndarray, "*map"]:
+    """Lava's `(W, H, C)` or `(N,)` to `[C, H, W]` or `[N]`."""
+    return np.ascontiguousarray(x.transpose(tuple(reversed(range(x.ndim)))))
+
+
+def map_to_lava(x: Shaped[np.ndarray, "*map"]) -> Shaped[np.ndarray, "*axes"]:
+    """`[C, H, W]` or `[N]` to Lava's `(W, H, C)` or `(N,)`."""
+    return lava_to_map(x)
