@@ -1,0 +1,1 @@
+"""What goes in: images and labels, as integers on the uint8 lattice."""

@@ -1,0 +1,67 @@
+"""Data SPECs: `kind` or `kind:argument`, as a user writes them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import ConfigError
+
+IMAGE_KINDS: dict[str, str | None] = {
+    "digits": None,
+    "npz": "FILE",
+    "cifar10": "DIR",
+    "cifar100": "DIR",
+    "mnist": "DIR",
+    "fashion-mnist": "DIR",
+}
+"""Kinds that can be read, with what their argument is."""
+
+EVENT_KINDS: dict[str, str | None] = {
+    "nmnist": "DIR",
+    "cifar10-dvs": "DIR",
+    "dvs-gesture": "DIR",
+    "aedat": "DIR",
+}
+"""Kinds that are known by name only: recordings of events."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """A data set that can be read: its kind, and the path where the kind takes one."""
+
+    kind: str
+    path: Path | None = None
+
+
+def parse_spec(text: str) -> DataSpec:
+    """Splits `kind:argument` at its first colon; `~` in a path is the home folder.
+
+    Raises:
+        ConfigError: If the kind is unknown or a recording of events, the argument is missing, or
+            there is one too many.
+    """
+    kind, colon, argument = text.partition(":")
+    if kind in EVENT_KINDS:
+        raise ConfigError(
+            f"expected an image data set, got {text!r}; event input is not supported by this "
+            f"version, use one of {known_specs()}"
+        )
+    if kind not in IMAGE_KINDS:
+        raise ConfigError(f"expected a data set among {known_specs()}, got {text!r}; name one")
+    wanted = IMAGE_KINDS[kind]
+    if wanted is None and colon:
+        raise ConfigError(f"expected {kind!r} without an argument, got {text!r}; write {kind!r}")
+    if wanted is None:
+        return DataSpec(kind=kind)
+    if not argument:
+        raise ConfigError(f"expected {kind}:{wanted}, got {text!r}; say where the data lies")
+    return DataSpec(kind=kind, path=Path(argument).expanduser())
+
+
+def known_specs() -> str:
+    """The SPECs that can be read, for messages and help."""
+    return ", ".join(form(kind, argument) for kind, argument in IMAGE_KINDS.items())
+
+
+def form(kind: str, argument: str | None) -> str:
+    """How a SPEC of this kind is written."""
+    return kind if argument is None else f"{kind}:{argument}"
