@@ -1,0 +1,1 @@
+"""Break any model that is a callable with bounds."""

@@ -1,0 +1,22 @@
+"""Uniform noise: the weakest attack, and the yardstick for suspicious gradients."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from .attack import Attack
+from .lattice import uniform_start
+from .trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Attack):
+    """x + U(−ε, ε), clipped; on the lattice whole levels. Every restart is one more draw."""
+
+    steps: int = field(default=0, init=False)
+    step_size: None = field(default=None, init=False)
+    takes_gradients: ClassVar[bool] = False
+
+    def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
+        trial.judge(uniform_start(trial.images, threat=trial.threat, draws=draws))

@@ -1,0 +1,109 @@
+"""The table of attacks, and the suites that audits run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from ..core.errors import ConfigError
+from .apgd import APGD
+from .attack import Attack
+from .fgsm import FGSM, RFGSM
+from .noise import Noise
+from .pgd import PGD
+from .trial import Attempt
+
+ATTACKS: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        Noise(name="noise"),
+        FGSM(name="fgsm"),
+        RFGSM(name="rfgsm"),
+        PGD(name="pgd10", steps=10),
+        PGD(name="pgd30", steps=30),
+        PGD(name="pgd50", steps=50),
+        APGD(name="apgd10", steps=10),
+    )
+}
+"""Every attack by name; a new one is a file and a line here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Attacks that are run together, and the rule that counts their successes.
+
+    Args:
+        name: Its key in the table of suites.
+        attacks: Names of attacks.
+        as_published: Whether an attack succeeds by its published definition, for most the last
+            iterate alone; else at any visited point.
+    """
+
+    name: str
+    attacks: tuple[str, ...]
+    as_published: bool = False
+
+    def members(self, estimators: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
+        """Each attack with each estimator that it has use for.
+
+        Args:
+            estimators: Spike derivatives of the target.
+            restarts: For attacks with a random start.
+        """
+        return tuple(
+            replace(attack, estimator=estimator, restarts=restarts if attack.is_random else 1)
+            for attack in map(attack_named, self.attacks)
+            for estimator in (estimators if attack.takes_gradients else (None,))
+        )
+
+    def fooled(self, attack: Attack, attempt: Attempt) -> Bool[Tensor, " N"]:
+        """Which samples count as fooled; those that are misclassified clean are the caller's."""
+        if self.as_published and attack.counts_last:
+            return attempt.fooled_last
+        return attempt.fooled_any
+
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(name="quick", attacks=("fgsm", "pgd10", "apgd10")),
+        Suite(
+            name="paper",
+            attacks=("fgsm", "rfgsm", "pgd10", "pgd30", "pgd50", "apgd10"),
+            as_published=True,
+        ),
+    )
+}
+"""`paper` is the suite of Liu et al. 2024."""
+
+PLANNED = ("full",)
+
+
+def attack_named(name: str) -> Attack:
+    """The attack called `name`.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    try:
+        return ATTACKS[name]
+    except KeyError:
+        known = ", ".join(ATTACKS)
+        raise ConfigError(
+            f"expected an attack among {known}, got {name!r}; choose one of them"
+        ) from None
+
+
+def suite_named(name: str) -> Suite:
+    """The suite called `name`.
+
+    Raises:
+        ConfigError: If there is none, or it is not in this version.
+    """
+    try:
+        return SUITES[name]
+    except KeyError:
+        known = ", ".join(SUITES)
+        advice = "it is not in this version" if name in PLANNED else "choose one of them"
+        raise ConfigError(f"expected a suite among {known}, got {name!r}; {advice}") from None

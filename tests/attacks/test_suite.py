@@ -1,0 +1,62 @@
+import pytest
+
+from spikeproof.attacks.attack import Attack
+from spikeproof.attacks.noise import Noise
+from spikeproof.attacks.suite import ATTACKS, SUITES, Suite, attack_named, suite_named
+from spikeproof.core.errors import ConfigError
+
+
+def test_every_attack_is_listed_by_its_name():
+    assert all(attack.name == name for name, attack in ATTACKS.items())
+    assert attack_named("pgd30").steps == 30
+    assert {a.step_size for a in ATTACKS.values() if a.name.startswith("pgd")} == {0.01}
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suite_holds_known_attacks_only(name):
+    members = suite_named(name).members(("exact",))
+    assert tuple(member.name for member in members) == SUITES[name].attacks
+
+
+def test_suite_crosses_attacks_with_estimators_and_restarts_random_ones():
+    members = suite_named("quick").members(("triangle", "rga"), restarts=3)
+    found = [(member.name, member.estimator, member.restarts) for member in members]
+    assert found == [
+        ("fgsm", "triangle", 1),
+        ("fgsm", "rga", 1),
+        ("pgd10", "triangle", 3),
+        ("pgd10", "rga", 3),
+        ("apgd10", "triangle", 3),
+        ("apgd10", "rga", 3),
+    ]
+
+
+def test_suite_runs_noise_once_whatever_the_estimators():
+    members = Suite(name="own", attacks=("noise",)).members(("triangle", "rga"), restarts=2)
+    assert members == (Noise(name="noise", restarts=2),)
+
+
+def test_paper_suite_counts_last_iterates_except_for_apgd(toy, batch, threat):
+    paper, quick = suite_named("paper"), suite_named("quick")
+    for attack in (ATTACKS["pgd10"], ATTACKS["apgd10"]):
+        found = attack(toy, **batch, threat=threat, seed=0)
+        published = found.fooled_last if attack.name == "pgd10" else found.fooled_any
+        assert paper.fooled(attack, found) is published
+        assert quick.fooled(attack, found) is found.fooled_any
+
+
+def test_full_suite_is_refused_in_this_version():
+    with pytest.raises(ConfigError, match=r"among quick, paper, got 'full'; it is not in this ver"):
+        suite_named("full")
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"suite among quick, paper, got 'weak'; choose one"):
+        suite_named("weak")
+    with pytest.raises(ConfigError, match=r"attack among noise, fgsm, .* got 'cw'; choose one"):
+        attack_named("cw")
+
+
+def test_an_attack_without_steps_of_its_own_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        Attack(name="none", steps=1)  # type: ignore[abstract]
