@@ -1,0 +1,112 @@
+"""A deployed classifier: images in, logits out, computed by the chip's integers."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.errors import DataError, FormatError
+from .clock import Window
+from .estimators import ESTIMATORS, Estimator, estimator
+from .program import Encoding, Program, Readout, Source
+from .twin import Run, Twin
+
+LEVELS = 255
+
+
+class TwinClassifier:
+    """The integer twin behind its image encoder and its read-out.
+
+    Forward is the chip's arithmetic to the last bit; backward runs through the de-quantised
+    network with the chosen estimator, straight through the rounding to the uint8 lattice.
+
+    Args:
+        program: A program with one source, an encoding and a read-out.
+        device: Where to compute.
+        using: Name of the gradient estimator; None computes no gradients.
+
+    Raises:
+        FormatError: If the program does not say how images enter and logits leave.
+    """
+
+    name = "hardware"
+    estimators = tuple(ESTIMATORS)
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        device: str | torch.device = "cpu",
+        using: str | None = None,
+        _twin: Twin | None = None,
+    ) -> None:
+        self.source, self.encoding, self.readout = _interface(program)
+        self.program = program
+        self.twin = _twin or Twin(program, device=device)
+        self._estimator: Estimator | None = estimator(using) if using else None
+
+    def using(self, name: str) -> "TwinClassifier":
+        """The same classifier, differentiated by another estimator."""
+        return TwinClassifier(self.program, using=name, _twin=self.twin)
+
+    def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
+        """Logits of images in [0, 1]; images off the uint8 lattice are rounded to it."""
+        run = self.run(images)
+        assert run.reading is not None
+        return run.reading * self.readout.scale
+
+    def run(self, images: Float[Tensor, "N C H W"], *, record: bool = False) -> Run:
+        """Everything the populations did; logits are `reading * readout.scale`."""
+        payload = self.payload(images)[None]
+        return self.twin.run(
+            {self.source.name: payload},
+            Window(steps=self.encoding.steps),
+            estimator=self._estimator if payload.requires_grad else None,
+            record=record,
+        )
+
+    def payload(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """What enters the chip at every step: round(255·x) − offset, halves to the even level.
+
+        Raises:
+            DataError: If images of another shape are given.
+        """
+        if tuple(images.shape[1:]) != self.source.shape:
+            raise DataError(
+                f"expected images [N, {', '.join(map(str, self.source.shape))}], got "
+                f"{list(images.shape)}; check size and channels"
+            )
+        offset = torch.tensor(self.encoding.offset, device=images.device, dtype=images.dtype)
+        levels: Tensor = _Round.apply(images * LEVELS)  # type: ignore[assignment]
+        return levels - offset[:, None, None]
+
+    def rates(self, images: Float[Tensor, "N C H W"]) -> Mapping[str, float]:
+        """Mean spikes per neuron and step of every spiking population."""
+        with torch.no_grad():
+            run = self.run(images)
+        silent = self.readout.population if self.readout.kind != "spikes" else None
+        return {name: float(s.mean()) for name, s in run.spikes.items() if name != silent}
+
+
+def _interface(program: Program) -> tuple[Source, Encoding, Readout]:
+    if program.encoding is None or program.readout is None or len(program.sources) != 1:
+        raise FormatError(
+            "expected a program with one input, an encoding and a read-out, got a bare network; "
+            "deploy a NIR file to get one"
+        )
+    return program.sources[0], program.encoding, program.readout
+
+
+class _Round(torch.autograd.Function):
+    """Rounding that is differentiated as the identity."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        del ctx
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:  # type: ignore[override]
+        del ctx
+        return grads[0]

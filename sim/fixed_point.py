@@ -1,0 +1,72 @@
+"""The chip's arithmetic: Lava's fixed-point neuron, one step at a time, on int32 tensors.
+
+Matches `lava.proc.lif.models.PyLifModelBitAcc` of lava-nc 0.10.0. Register values are 24 bits held
+in int32; where Lava's own int32 sums would wrap, these wrap too.
+"""
+
+import torch
+from jaxtyping import Int32
+from torch import Tensor
+
+from .program import DECAY_UNITY, STATE_SHIFT
+
+STATE_MAX = 1 << 23
+"""u may reach ±2²³; v is clipped one below."""
+DECAY_BITS = 12
+
+
+def decay(x: Int32[Tensor, "*axes"], rate: int) -> Int32[Tensor, "*axes"]:
+    """Decays a register, rounding towards zero.
+
+        x ← sign(p)·(|p| >> 12),  p = x·(2¹² − rate) in int64
+
+    Args:
+        x: Register values.
+        rate: 0 keeps everything, 4096 forgets everything; beyond, Lava computes on, and so do we.
+    """
+    if rate == 0:
+        return x
+    if rate == DECAY_UNITY:
+        return torch.zeros_like(x)
+    product = x.to(torch.int64) * (DECAY_UNITY - rate)
+    return (product.sign() * (product.abs() >> DECAY_BITS)).to(torch.int32)
+
+
+def wrap(u: Int32[Tensor, "*axes"]) -> Int32[Tensor, "*axes"]:
+    """Lava's overflow of u: one correction of 2²⁴, and not a symmetric one.
+
+    +2²³ stays, −2²³ becomes +2²³, and what lies beyond 3·2²³ stays out of range.
+    """
+    high = torch.where(u > STATE_MAX, u - 2 * STATE_MAX, u)
+    return torch.where(high <= -STATE_MAX, u + 2 * STATE_MAX, high)
+
+
+def step(
+    u: Int32[Tensor, "*axes"],
+    v: Int32[Tensor, "*axes"],
+    activation: Int32[Tensor, "*axes"],
+    *,
+    du: int,
+    dv: int,
+    bias: Int32[Tensor, "..."] | None,
+) -> tuple[Int32[Tensor, "*axes"], Int32[Tensor, "*axes"]]:
+    """u and v after one step, before the spike resets v.
+
+    Args:
+        u: Current after the previous step.
+        v: Membrane after the previous step.
+        activation: Weighted sum of the spikes that arrive in this step.
+        du: Decay of u.
+        dv: Decay of v.
+        bias: Bias mantissa, broadcastable to the registers.
+    """
+    u = wrap(decay(u, du) + (activation << STATE_SHIFT))
+    v = decay(v, dv) + u
+    if bias is not None:
+        v = v + (bias << STATE_SHIFT)
+    return u, v.clamp(1 - STATE_MAX, STATE_MAX - 1)
+
+
+def wrap_activation(x: Int32[Tensor, "*axes"]) -> Int32[Tensor, "*axes"]:
+    """A convolution's sum in Lava: taken modulo 2²⁴ into −2²³..2²³ − 1."""
+    return ((x + STATE_MAX) & (2 * STATE_MAX - 1)) - STATE_MAX

@@ -1,0 +1,107 @@
+"""Numbers of a `.net` layer: what cannot be meant is refused, what Lava changes is noted."""
+
+import math
+
+import numpy as np
+from jaxtyping import Int64
+
+from ..core.errors import FormatError
+from .hdf5 import Fields
+
+MAX_NEURONS = 1 << 26
+INT32 = 1 << 31
+
+
+def read_whole(layer: Fields, key: str, changes: list[str]) -> Int64[np.ndarray, "..."]:
+    """A dataset as whole numbers, fractions dropped towards zero as Lava does.
+
+    Args:
+        layer: Where it lies.
+        key: Its name.
+        changes: Gets a line where numbers were changed.
+
+    Raises:
+        FormatError: If it is missing or empty, or a number needs more than 32 bits.
+    """
+    stated = layer.numbers(key)
+    if stated.size == 0 or not (stated.min() >= -INT32 and stated.max() < INT32):
+        raise FormatError(
+            f"expected {layer.place}/{key} to hold 32-bit numbers, got {_extent(stated)}; mend the "
+            f"layer"
+        )
+    whole = stated.astype(np.int64)
+    if stated.dtype.kind == "f" and (whole != stated).any():
+        changes.append(f"fractions in {key}")
+    return whole
+
+
+def read_matrix(
+    layer: Fields, key: str, rows: int, changes: list[str]
+) -> Int64[np.ndarray, "out in"]:
+    """A weight matrix of so many rows, stated as one or as a row-major vector.
+
+    Raises:
+        FormatError: If it has another number of rows.
+    """
+    weight = read_whole(layer, key, changes)
+    if weight.ndim == 1 and weight.size % rows == 0:
+        weight = weight.reshape(rows, -1)
+    if weight.ndim != 2 or weight.shape[0] != rows:
+        raise FormatError(
+            f"expected {layer.place}/{key} of shape [{rows}, in], got {list(weight.shape)}; mend "
+            f"the layer"
+        )
+    return weight
+
+
+def read_shape(layer: Fields) -> tuple[int, ...]:
+    """A layer's `(C, H, W)` or `(N,)`.
+
+    Raises:
+        FormatError: If it is no such shape, or too large.
+    """
+    shape = _counts(layer, "shape", (1, 3))
+    if min(shape) < 1 or math.prod(shape) > MAX_NEURONS:
+        raise FormatError(
+            f"expected {layer.place} to have a shape (C, H, W) or (N,) of at most 2^26 neurons, "
+            f"got {shape}; mend the layer"
+        )
+    return shape
+
+
+def read_pair(layer: Fields, key: str) -> tuple[int, int]:
+    """`(H, W)`, stated as two numbers or as one for both."""
+    value = _counts(layer, key, (1, 2))
+    return value[0], value[-1]
+
+
+def read_scalar(layer: Fields, key: str, changes: list[str]) -> int:
+    """One number, alone or in an array.
+
+    Raises:
+        FormatError: If there are several.
+    """
+    value = read_whole(layer, key, changes)
+    if value.size != 1:
+        raise FormatError(
+            f"expected {layer.place}/{key} to be one number, got {value.size}; state one for all "
+            f"neurons of the layer"
+        )
+    return int(value.reshape(-1)[0])
+
+
+def _counts(layer: Fields, key: str, lengths: tuple[int, int]) -> tuple[int, ...]:
+    """A few whole numbers: geometry, where a fraction would mean another network."""
+    changes: list[str] = []
+    value = read_whole(layer, key, changes)
+    if value.size not in lengths or changes:
+        found = f"{value.size} of {_extent(value)}{' with fractions' if changes else ''}"
+        raise FormatError(
+            f"expected {layer.place}/{key} to hold {lengths[0]} or {lengths[1]} whole numbers, got "
+            f"{found}; mend the layer"
+        )
+    return tuple(int(n) for n in value.reshape(-1))
+
+
+def _extent(values: np.ndarray) -> str:
+    return f"{values.min():g}..{values.max():g}" if values.size else "none"

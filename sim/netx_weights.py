@@ -1,0 +1,89 @@
+"""What lava-dl's netx and Lava's dense process together make of a dense weight matrix.
+
+netx scales the matrix up to fill eight bits and hands down an exponent; the process clips and
+truncates by a sign mode that it determines anew, sums, and shifts the sum back. For a matrix of
+both signs within −256..254 the net effect is exact; matrices of one sign have surprises, up to the
+loss of every weight. Follows lava-dl 0.6.0 `netx/utils.py` and lava-nc 0.10.0 `weightutils.py`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from ..core.errors import FormatError
+
+MIXED_LOW, MIXED_HIGH = -256, 254
+INT32 = np.int32
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DenseWeights:
+    """Weights that act, and the right shift (floor) after their sum."""
+
+    weight: Int[np.ndarray, "out in"]
+    shift: int
+
+
+def dense_weights(weight: Int[np.ndarray, "out in"], *, place: str) -> DenseWeights:
+    """The weights that Lava applies for those that a `.net` file states.
+
+    Args:
+        weight: As stated, whole numbers.
+        place: File and layer, for messages.
+
+    Raises:
+        FormatError: If all are zero, which Lava cannot load.
+    """
+    scaled, bits, kept = _netx(weight, place)
+    return _undo_shift(_process(scaled, kept), bits)
+
+
+def recurrent_weights(
+    weight: Int[np.ndarray, "out in"], recurrent: Int[np.ndarray, "out out"], *, place: str
+) -> tuple[DenseWeights, DenseWeights]:
+    """As `dense_weights` for a recurrent layer: scaled as one matrix, truncated each by itself."""
+    scaled, bits, kept = _netx(np.hstack((weight, recurrent)), place)
+    split = weight.shape[1]
+    halves = scaled[:, :split], scaled[:, split:]
+    first, second = (_undo_shift(_process(half, kept), bits) for half in halves)
+    return first, second
+
+
+def _netx(weight: np.ndarray, place: str) -> tuple[np.ndarray, int, int]:
+    """Scaled weights, by how many bits, and how many bits of them the process shall keep."""
+    high, low = int(weight.max()), int(weight.min())
+    if high == low == 0:
+        raise FormatError(
+            f"expected a weight that is not zero in {place}, got a matrix of zeros, which Lava "
+            f"cannot load; leave the layer out or set a weight"
+        )
+    if (high > MIXED_HIGH and low < 0) or (low < MIXED_LOW and high > 0):
+        weight = np.clip(weight, MIXED_LOW, MIXED_HIGH)
+        high, low = int(weight.max()), int(weight.min())
+    signed = low < 0 <= high
+    if signed:
+        scale = min(127 / high if high else np.inf, -128 / low)
+    else:
+        scale = -256 / low if high < 0 else 255 / high
+    bits = int(np.floor(np.log2(scale))) + signed
+    even = next((n for n in range(8, 0, -1) if not (weight % (1 << n)).any()), 0)
+    # A negative count empties the matrix: that is numpy's rule, and so what Lava computes.
+    return np.left_shift(weight.astype(INT32), INT32(bits)), bits, 8 - bits - (even - signed)
+
+
+def _process(weight: np.ndarray, kept: int) -> np.ndarray:
+    """Clipped and truncated by the sign mode that the weights themselves show."""
+    inhibitory = weight.min() < 0 and weight.max() <= 0
+    mixed = weight.min() < 0 < weight.max()
+    sign = INT32(-1 if inhibitory else 1)
+    clipped = np.clip(sign * weight, -256 if mixed else 0, 255)
+    dropped = INT32(8 - kept + mixed)
+    return sign * np.left_shift(np.right_shift(clipped, dropped), dropped)
+
+
+def _undo_shift(weight: np.ndarray, bits: int) -> DenseWeights:
+    """Takes the final shift into the weights where that is exact."""
+    if bits <= 0 or not (weight % (1 << bits)).any():
+        return DenseWeights(weight=weight >> max(bits, 0), shift=0)
+    return DenseWeights(weight=weight, shift=bits)

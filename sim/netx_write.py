@@ -1,0 +1,136 @@
+"""Programs as `.net` files that lava-dl's netx loads, checked by reading them back."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..core.errors import NotEqualError, UnsupportedNodeError
+from ..core.files import atomic_path
+from .netx import read_netx
+from .program import Population, Program, Synapse
+
+
+def write_netx(path: Path, program: Program) -> None:
+    """Writes a chain of populations, each fed by one synapse, as a `.net` file.
+
+    Raises:
+        UnsupportedNodeError: If the program is no such chain.
+        NotEqualError: If Lava would make something else of the file than the program says (a dense
+            matrix of one sign, for instance); nothing is written then.
+    """
+    chain = _chain(program)
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            layers: list[h5py.Group] = []
+            source = program.sources[0]
+            _open_layer(file, layers, "input", source.shape)
+            shape = source.shape
+            for population, synapse in chain:
+                if not synapse.is_conv and len(shape) == 3:
+                    _open_layer(file, layers, "flatten", shape)
+                layer = _open_layer(
+                    file, layers, "conv" if synapse.is_conv else "dense", population.shape
+                )
+                _write_synapse(layer, synapse)
+                _write_neurons(layer, population)
+                shape = population.shape
+        _check(temporary, program, path)
+
+
+def _chain(program: Program) -> list[tuple[Population, Synapse]]:
+    """Populations in order, each with the one synapse that feeds it from the one before."""
+    expected = program.sources[0].name if len(program.sources) == 1 else None
+    chain = []
+    for population in program.populations:
+        synapses = program.into(population.name)
+        if len(synapses) != 1 or synapses[0].source != expected:
+            raise UnsupportedNodeError(
+                f"expected a chain of layers for a .net file, got population {population.name!r} "
+                f"fed by {[s.source for s in synapses]}; netx has no branches"
+            )
+        chain.append((population, synapses[0]))
+        expected = population.name
+    return chain
+
+
+def _open_layer(
+    file: h5py.File, layers: list[h5py.Group], kind: str, shape: tuple[int, ...]
+) -> h5py.Group:
+    layer = file.create_group(f"layer/{len(layers)}")
+    layers.append(layer)
+    layer["type"] = np.array([kind.encode("ascii")])
+    layer["shape"] = np.array(shape, dtype=np.int64)
+    return layer
+
+
+def _write_synapse(layer: h5py.Group, synapse: Synapse) -> None:
+    layer["weight"] = synapse.weight.astype(np.int32)
+    if synapse.is_conv:
+        for key in ("stride", "padding", "dilation"):
+            layer[key] = np.array(getattr(synapse, key), dtype=np.int64)
+        layer["groups"] = np.int64(synapse.groups)
+    if isinstance(synapse.delay, np.ndarray) or synapse.delay:
+        layer["delay"] = np.asarray(synapse.delay, dtype=np.int64)
+
+
+def _write_neurons(layer: h5py.Group, population: Population) -> None:
+    for key, value in (
+        ("iDecay", population.du),
+        ("vDecay", population.dv),
+        ("vThMant", population.vth),
+        ("refDelay", 1),
+    ):
+        layer[f"neuron/{key}"] = np.int64(value)
+    layer["neuron/type"] = np.array([b"CUBA"])
+    if population.bias is not None:
+        layer["bias"] = _netx_bias(population)
+
+
+def _netx_bias(population: Population) -> np.ndarray:
+    """Per channel where it is the same for all of it, else per neuron in Lava's (W, H, C)."""
+    bias = np.broadcast_to(np.asarray(population.bias), population.shape).astype(np.int32)
+    by_channel = bias.reshape(population.shape[0], -1)
+    if (by_channel == by_channel[:, :1]).all():
+        return by_channel[:, 0]
+    return np.ascontiguousarray(bias.transpose(tuple(reversed(range(bias.ndim)))))
+
+
+def _check(written: Path, program: Program, path: Path) -> None:
+    """Reads the file as Lava would and compares every number that acts."""
+    source = program.sources[0]
+    network = read_netx(
+        written, message_bits=source.message_bits, payload=(source.low, source.high)
+    )
+    if network.warnings:
+        raise NotEqualError(network.warnings[0].replace(str(written), str(path)))
+    for ours, theirs in zip(program.populations, network.program.populations, strict=True):
+        (sent,), (read,) = program.into(ours.name), network.program.into(theirs.name)
+        if _acts(ours, sent) != _acts(theirs, read):
+            raise NotEqualError(
+                f"expected population {ours.name!r} to read back from {path} as written, got other "
+                f"numbers; report this"
+            )
+
+
+def _acts(population: Population, synapse: Synapse) -> tuple[object, ...]:
+    bias = 0 if population.bias is None else population.bias
+    filled = np.broadcast_to(bias, population.shape).astype(np.int64)
+    delay = np.broadcast_to(np.asarray(synapse.delay), synapse.weight.shape[:2]).astype(np.int64)
+    geometry = (
+        (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+        if synapse.is_conv
+        else ()
+    )
+    return (
+        population.shape,
+        population.du,
+        population.dv,
+        population.vth,
+        population.phase,
+        filled.tobytes(),
+        synapse.weight.astype(np.int64).tobytes(),
+        synapse.shift,
+        delay.tobytes(),
+        geometry,
+    )

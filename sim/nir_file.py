@@ -1,0 +1,120 @@
+"""NIR files: whole and known on the way in, the same bytes for the same graph on the way out."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+
+from ..core.errors import FormatError, SpikeproofError, UnsupportedNodeError
+from ..core.files import atomic_path
+from .hdf5 import Fields, open_hdf5
+from .nir_linear import LINEAR
+from .nir_neurons import NEURONS
+
+ENDS: tuple[type[nir.NIRNode], ...] = (nir.Input, nir.Output)
+KNOWN: dict[str, type[nir.NIRNode]] = {kind.__name__: kind for kind in (*ENDS, *LINEAR, *NEURONS)}
+_DAMAGE = (TypeError, ValueError, LookupError, AttributeError)
+_WORDS = ("padding",)
+"""Fields that hold a word where they do not hold numbers."""
+
+
+def unknown_node(name: str, kind: str) -> UnsupportedNodeError:
+    """The error for a node that no table knows."""
+    return UnsupportedNodeError(
+        f"expected node {name!r} to be one of {', '.join(sorted(KNOWN))}, got {kind}; "
+        "replace the node or export without it"
+    )
+
+
+def read_nir(path: Path) -> nir.NIRGraph:
+    """Reads a NIR graph of any framework and checks each node.
+
+    NIR's own type check is off: it computes wrong shapes for rectangular kernels and for groups
+    (nir 1.0.8); `NirNetwork` infers shapes itself. Metadata of single nodes is not read.
+
+    Raises:
+        FormatError: If the file is absent, truncated, no NIR file, or holds NaN.
+        UnsupportedNodeError: If it holds a node of an unknown kind.
+    """
+    path = Path(path)
+    with open_hdf5(path) as file:
+        try:
+            return _graph(file, path)
+        except SpikeproofError:
+            raise
+        # what HDF5 says of damage that it meets on the way
+        except (*_DAMAGE, OSError, RuntimeError, MemoryError) as error:
+            raise FormatError(
+                f"expected a whole NIR file at {path}, got {error}; export the network again"
+            ) from error
+
+
+def write_nir(path: Path, graph: nir.NIRGraph) -> None:
+    """Writes a graph, whole or not at all; equal graphs give equal bytes.
+
+    HDF5 can store times of its own; h5py leaves them out and NIR adds none.
+    """
+    with atomic_path(path) as temporary:
+        nir.write(temporary, graph)
+
+
+def _graph(file: h5py.File, path: Path) -> nir.NIRGraph:
+    graph = Fields(file, path.name).group("node")
+    kind = graph.text("type")
+    if kind != "NIRGraph":
+        raise FormatError(f"expected a NIR graph in {path}, got {kind}; wrap it in a NIRGraph")
+    stored = graph.group("nodes")
+    nodes = {name: _node(name, stored.group(name)) for name in stored.names()}
+    metadata = _metadata(file, graph) if "metadata" in graph else {}
+    return nir.NIRGraph(nodes, _edges(file, graph), metadata=metadata, type_check=False)
+
+
+def _node(name: str, stored: Fields) -> nir.NIRNode:
+    kind = stored.text("type")
+    if kind not in KNOWN:
+        raise unknown_node(name, kind)
+    fields = {
+        field: _value(stored, field) if field in _WORDS else stored.numbers(field)[()]
+        for field in stored.names()
+        if field not in ("type", "metadata")
+    }
+    try:
+        return KNOWN[kind].from_dict({"type": kind, **fields})
+    # nir checks with assertions, and indexes what it has not checked
+    except (*_DAMAGE, AssertionError) as error:
+        raise FormatError(
+            f"expected the fields of {kind} in node {name!r}, got {sorted(fields)} ({error!r}); "
+            "export the network again"
+        ) from error
+
+
+def _edges(file: h5py.File, graph: Fields) -> list[tuple[str, str]]:
+    graph.text("edges")  # refuses what is missing, linked, too large or no text
+    stored = np.asarray(file["node/edges"][()])  # type: ignore[index]
+    if stored.ndim != 2 or stored.shape[1] != 2:
+        raise FormatError(
+            f"expected pairs of node names as edges, got shape {stored.shape}; the file is damaged"
+        )
+    return [(_text(source), _text(target)) for source, target in stored]
+
+
+def _metadata(file: h5py.File, graph: Fields) -> dict[str, Any]:
+    """Strings and numbers; a group among them is another tool's and does not change a run."""
+    stored = graph.group("metadata")
+    group = file["node/metadata"]
+    kinds = {name: group.get(name, getclass=True) for name in stored.names()}  # type: ignore[union-attr]
+    return {name: _value(stored, name) for name, kind in kinds.items() if kind is h5py.Dataset}
+
+
+def _value(stored: Fields, name: str) -> Any:
+    """Text, or numbers."""
+    try:
+        return stored.text(name)
+    except FormatError:
+        return stored.numbers(name)[()]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf8", "replace") if isinstance(value, bytes) else str(value)

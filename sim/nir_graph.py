@@ -1,0 +1,249 @@
+"""Any feed-forward NIR graph, run in float: batched, differentiable, layer by layer."""
+
+import copy
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import nir
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from ..core.errors import DataError, UnsupportedNodeError
+from .estimators import ESTIMATORS, TRAINING, estimator
+from .neuron import integrate_and_fire
+from .nir_file import read_nir, unknown_node
+from .nir_layers import Layer, NeuronLayer, Shape, Site
+from .nir_linear import LINEAR
+from .nir_meta import NirMeta, read_meta
+from .nir_neurons import NEURONS
+from .nir_topology import common_shape, only, order_of, shape_of, sources_of
+
+Values = Mapping[str, Float[Tensor, "..."]]
+"""Trains `[T, N, *shape]` by node name; T is 1 where all steps are the same."""
+
+
+class NirNetwork:
+    """A NIR graph as a function of images or trains.
+
+    Layers are computed one after the other, all T steps at once, which is exact because there is
+    no recurrence. Several edges into one node add up. A value that is the same at every step
+    (a direct-coded image) has T = 1 until it reaches neurons.
+
+    Attributes:
+        meta: How the graph is run.
+        input: Name of the input node.
+        input_shape: Shape at the input node, without time and batch.
+        spiking: Names of the neuron nodes, in order of computation.
+        estimators: Names that `using` accepts.
+    """
+
+    name = "nir"
+    estimators = tuple(ESTIMATORS)
+
+    def __init__(
+        self,
+        graph: nir.NIRGraph,
+        meta: NirMeta,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.meta = meta
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self.sources = sources_of(graph)
+        self.input, self._output = only(graph, nir.Input), only(graph, nir.Output)
+        self.input_shape = shape_of(self.input, graph.nodes[self.input].input_type["input"])
+        self.layers = self._build(graph)
+        self.spiking = tuple(n for n, la in self.layers.items() if isinstance(la, NeuronLayer))
+        self._estimator = estimator(TRAINING)
+        self._check_readout(graph)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        **given: Any,
+    ) -> "NirNetwork":
+        """Reads a NIR file; `given` stands in for missing metadata, as in `read_meta`."""
+        graph = read_nir(path)
+        return cls(graph, read_meta(graph, **given), dtype=dtype, device=device)
+
+    def using(self, estimator_name: str) -> "NirNetwork":
+        """The same network, forward equal to the last bit, with spikes differentiated otherwise.
+
+        Raises:
+            ConfigError: If there is no such estimator.
+        """
+        other = copy.copy(self)
+        other._estimator = estimator(estimator_name)
+        return other
+
+    def __call__(
+        self, images: Float[Tensor, "N *map"] | UInt8[Tensor, "N *map"]
+    ) -> Float[Tensor, "N K"]:
+        """Logits of images in [0, 1] or uint8, direct-coded.
+
+        Raises:
+            DataError: If the network takes frames, or images of another shape.
+        """
+        if self.meta.encoding != "direct":
+            raise DataError(
+                f"expected frames [T, N, ...] for encoding {self.meta.encoding!r}, got images; "
+                "pass the train to `logits`"
+            )
+        return self.logits(self.encode(images))
+
+    def encode(
+        self, images: Float[Tensor, "N *map"] | UInt8[Tensor, "N *map"]
+    ) -> Float[Tensor, "1 N *map"]:
+        """Images as the train they mean: one step that stands for all."""
+        return self.meta.payload(images).to(self.device, self.dtype).unsqueeze(0)
+
+    def logits(self, train: Float[Tensor, "T N *axes"]) -> Float[Tensor, "N K"]:
+        """Class scores of an encoded train: the output's mean, or its spike count.
+
+        Args:
+            train: What the input node receives; T is `meta.steps`, or 1 for a constant input.
+
+        Raises:
+            DataError: If the train has another shape.
+        """
+        return self.read_out({self.input: self._checked(train)})
+
+    def read_out(self, given: Values) -> Float[Tensor, "N K"]:
+        """Class scores as `logits`, computed from the outputs of the nodes `given`."""
+        out = self.values(given, [self._output])[self._output]
+        return (out.sum(0) if self.meta.readout == "spikes" else out.mean(0)).flatten(1)
+
+    def run(self, train: Float[Tensor, "T N *axes"]) -> dict[str, Tensor]:
+        """Spikes `[T, N, *shape]` of every neuron node, by name."""
+        return self.values({self.input: self._checked(train)}, self.spiking)
+
+    def values(self, given: Values, wanted: Collection[str]) -> dict[str, Tensor]:
+        """Outputs of the nodes `wanted`, computed from those `given`.
+
+        Nodes before a given one are not computed, so a layer can be run on a recorded input.
+
+        Raises:
+            DataError: If a node is unknown, or needs an input that is not given.
+        """
+        needed = self._needed(given, wanted)
+        uses = Counter(source for name in needed for source in self.sources[name])
+        uses.update(wanted)
+        alive = dict(given)
+        for name in needed:
+            alive[name] = self._compute(name, _sum([alive[s] for s in self.sources[name]]))
+            for source in self.sources[name]:
+                uses[source] -= 1
+                if not uses[source]:
+                    del alive[source]
+        return {name: alive[name] for name in wanted}
+
+    def membrane_input(self, name: str, given: Values) -> Float[Tensor, "T N *axes"]:
+        """Sum of the edges into the node `name`, computed from the nodes `given`, over all T."""
+        sources = self.sources[name]
+        values = self.values(given, sources)
+        total = _sum([values[source] for source in sources])
+        return total.expand(max(self.meta.steps, len(total)), *total.shape[1:])
+
+    def _build(self, graph: nir.NIRGraph) -> dict[str, Layer | None]:
+        """Layers in order of computation, None for the input and the output."""
+        shapes: dict[str, Shape] = {}
+        layers: dict[str, Layer | None] = {}
+        for name in order_of(graph, self.sources):
+            node = graph.nodes[name]
+            shape = self.input_shape
+            if self.sources[name]:
+                shape = common_shape(name, {s: shapes[s] for s in self.sources[name]})
+            layers[name] = self._layer(name, node, shape)
+            layer = layers[name]
+            shapes[name] = shape if layer is None else layer.shape
+        return layers
+
+    def _layer(self, name: str, node: nir.NIRNode, shape: Shape) -> Layer | None:
+        kind = type(node)
+        site = Site(
+            name=name,
+            kind=kind.__name__,
+            fields=vars(node),
+            shape=shape,
+            dt=self.meta.dt,
+            dtype=self.dtype,
+            device=self.device,
+        )
+        if kind is nir.Input:
+            return None
+        if kind is nir.Output:
+            site.require_shape(shape_of(name, node.output_type["output"]), "Output")
+            return None
+        converter = LINEAR.get(kind) or NEURONS.get(kind)
+        if converter is None:
+            raise unknown_node(name, kind.__name__)
+        return converter(site)
+
+    def _compute(self, name: str, x: Tensor) -> Tensor:
+        layer = self.layers[name]
+        if layer is None:
+            return x
+        if not isinstance(layer, NeuronLayer):
+            return layer.apply(x)
+        x = x if isinstance(layer.gain, float) and layer.gain == 1 else x * layer.gain
+        return integrate_and_fire(
+            x.expand(self.meta.steps, *x.shape[1:]),
+            theta=layer.theta,
+            decay=layer.decay,
+            estimator=self._estimator,
+        )
+
+    def _needed(self, given: Values, wanted: Collection[str]) -> list[str]:
+        """Nodes to compute for `wanted`, in order."""
+        needed: set[str] = set()
+        waiting = [name for name in wanted if name not in given]
+        while waiting:
+            name = waiting.pop()
+            if name in needed:
+                continue
+            if not self.sources.get(name):
+                raise DataError(
+                    f"expected a value for node {name!r}, got only {sorted(given)}; give its output"
+                )
+            needed.add(name)
+            waiting += [source for source in self.sources[name] if source not in given]
+        return [name for name in self.layers if name in needed]
+
+    def _checked(self, train: Tensor) -> Tensor:
+        lengths = (self.meta.steps,) if self.meta.encoding == "frames" else (1, self.meta.steps)
+        if train.ndim < 2 or train.shape[0] not in lengths or train.shape[2:] != self.input_shape:
+            shape = " ".join(map(str, self.input_shape))
+            raise DataError(
+                f"expected a train [T N {shape}] with T in {lengths}, got {list(train.shape)}; "
+                "resize the input or give another --steps"
+            )
+        return train.to(self.device, self.dtype)
+
+    def _check_readout(self, graph: nir.NIRGraph) -> None:
+        """Refuses a read-out that the nodes before the output cannot serve."""
+        counts = self.meta.readout == "spikes"
+        for source in self.sources[self._output]:
+            if (source in self.spiking) != counts:
+                kind = type(graph.nodes[source]).__name__
+                raise UnsupportedNodeError(
+                    f"expected {'neurons' if counts else 'a linear node'} before the output for "
+                    f"read-out {self.meta.readout!r}, got node {source!r} ({kind}); give "
+                    f"--readout {'membrane' if counts else 'spikes'}"
+                )
+
+
+def _sum(values: list[Tensor]) -> Tensor:
+    """Sum of the edges into a node, in their stored order."""
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total

@@ -1,0 +1,187 @@
+"""Twin against Lava: every spike, u and v of every layer, at every step, for every sample.
+
+Samples run back to back in one Lava run with a periodic reset; the twin runs them as a batch, one
+window of T steps a layer. Equality therefore proves the twin's arithmetic and its timing at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from ..core.axes import lava_to_train, train_to_lava
+from ..core.errors import DataError
+from .clock import LavaClock, Window
+from .lava import LavaRequest, run_lava
+from .program import Population, Program, Source
+from .twin import Run, Twin
+
+OFFSET = 1
+"""Reset offset of an external input: its first spikes arrive one step after its first column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Where two runs part first."""
+
+    quantity: str
+    layer: str
+    sample: int
+    step: int
+    neuron: tuple[int, ...]
+    twin: int
+    lava: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.quantity} of layer {self.layer!r}, sample {self.sample}, step {self.step}, "
+            f"neuron {self.neuron}: twin {self.twin}, Lava {self.lava}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityReport:
+    """Outcome of a comparison."""
+
+    samples: int
+    steps: int
+    layers: tuple[str, ...]
+    values: int
+    differences: int
+    spikes: int
+    first: Difference | None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether no value differs."""
+        return self.differences == 0
+
+    def to_json(self) -> dict[str, object]:
+        """Plain fields."""
+        return asdict(self)
+
+
+def back_to_back(
+    program: Program, payload: Int[np.ndarray, "N *map"]
+) -> tuple[np.ndarray, LavaClock]:
+    """Samples as one train for Lava, each payload held for T steps, and the clock that parts them.
+
+    Returns:
+        int32 `(W, H, C, steps)`, or `(N, steps)` where the first layer is dense: netx flattens no
+        input. And a clock whose windows are the samples'.
+    """
+    steps = _window_steps(program)
+    clock = LavaClock(
+        steps=len(payload) * steps + OFFSET + max(p.phase for p in program.populations),
+        reset_interval=steps,
+        reset_offset=OFFSET,
+    )
+    if not all(synapse.is_conv for synapse in program.into(program.populations[0].name)):
+        payload = payload.reshape(len(payload), -1)
+    train = np.zeros((clock.steps, *payload.shape[1:]), dtype=np.int32)
+    train[: len(payload) * steps] = np.repeat(payload, steps, axis=0)
+    return train_to_lava(train), clock
+
+
+def compare(
+    program: Program,
+    network: Path,
+    payload: Int[np.ndarray, "N *map"],
+    *,
+    timeout: float = 600.0,
+) -> ParityReport:
+    """Runs a program on the twin and its `.net` file on Lava, and compares all they did.
+
+    Args:
+        program: With one external source and windows (an encoding).
+        network: Its `.net` file.
+        payload: What enters, per sample.
+        timeout: Seconds after which Lava is killed.
+
+    Raises:
+        MissingAbilityError: If Lava is not installed.
+        OracleError: If Lava fails or hangs.
+    """
+    (source,) = program.sources
+    train, clock = back_to_back(program, payload)
+    request = LavaRequest(
+        network=network,
+        steps=clock.steps,
+        x=train,
+        reset_interval=clock.reset_interval,
+        reset_offset=clock.reset_offset,
+        input_message_bits=source.message_bits,
+    )
+    lava = run_lava(request, timeout=timeout)
+    return _compare(program, _twin(program, source, payload), lava, clock, len(payload))
+
+
+def _twin(program: Program, source: Source, payload: np.ndarray) -> Run:
+    x = torch.from_numpy(payload.astype(np.int64))[None]
+    window = Window(steps=_window_steps(program))
+    with torch.no_grad():
+        return Twin(program).run({source.name: x}, window, record=True)
+
+
+def _window_steps(program: Program) -> int:
+    if program.encoding is None:
+        raise DataError(
+            "expected a program with an encoding, got a bare network; simulate it on both backends "
+            "and compare the outputs"
+        )
+    return program.encoding.steps
+
+
+def _compare(
+    program: Program, twin: Run, lava: dict[str, np.ndarray], clock: LavaClock, samples: int
+) -> ParityReport:
+    differences, values, first = 0, 0, None
+    for layer, quantity, ours, theirs in _pairs(program, twin, lava, clock, samples):
+        unequal = ours != theirs
+        differences += int(unequal.sum())
+        values += unequal.size
+        if first is None and unequal.any():
+            first = _first(layer, quantity, ours, theirs)
+    return ParityReport(
+        samples=samples,
+        steps=_window_steps(program),
+        layers=tuple(p.name for p in program.populations),
+        values=values,
+        differences=differences,
+        spikes=int(sum(float(s.sum()) for s in twin.spikes.values())),
+        first=first,
+    )
+
+
+def _pairs(
+    program: Program, twin: Run, lava: dict[str, np.ndarray], clock: LavaClock, samples: int
+) -> Iterator[tuple[Population, str, np.ndarray, np.ndarray]]:
+    """Both sides of every recorded quantity, `[T, N, *shape]`, layer after layer."""
+    for index, layer in enumerate(program.populations):
+        registers = twin.registers[layer.name]
+        for quantity, ours in (
+            ("spike", twin.spikes[layer.name]),
+            ("u", registers.u),
+            ("v", registers.v),
+        ):
+            trace = lava_to_train(lava[f"{quantity[0]}{index}"])
+            windows = [trace[clock.window(layer.phase, sample)] for sample in range(samples)]
+            theirs = np.stack(windows, axis=1).astype(np.int64)
+            yield layer, quantity, ours.numpy().astype(np.int64), theirs
+
+
+def _first(layer: Population, quantity: str, ours: np.ndarray, theirs: np.ndarray) -> Difference:
+    """The earliest step at which one layer's quantity differs."""
+    place = tuple(int(i) for i in np.argwhere(ours != theirs)[0])
+    return Difference(
+        quantity=quantity,
+        layer=layer.name,
+        sample=place[1],
+        step=place[0] + 1,
+        neuron=place[2:],
+        twin=int(ours[place]),
+        lava=int(theirs[place]),
+    )

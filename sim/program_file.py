@@ -1,0 +1,166 @@
+"""Programs as HDF5 files: everything a Program says, in named fields, no code."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..core.errors import FormatError
+from ..core.files import atomic_path
+from .hdf5 import Fields, open_hdf5
+from .netx_fields import read_whole
+from .program import Encoding, Population, Program, Readout, Source, Synapse
+
+FORMAT = "spikeproof program 1"
+
+
+def write_program(path: Path, program: Program) -> None:
+    """Writes a Program; equal programs give equal bytes."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        _put(file, "format", FORMAT)
+        _put(file, "head", json.dumps(_head(program), sort_keys=True))
+        for index, population in enumerate(program.populations):
+            if population.bias is not None:
+                file[f"bias/{index}"] = population.bias.astype(np.int32)
+        for index, synapse in enumerate(program.synapses):
+            file[f"weight/{index}"] = synapse.weight.astype(np.int32)
+            if not isinstance(synapse.delay, int):
+                file[f"delay/{index}"] = synapse.delay.astype(np.int64)
+
+
+def read_program(path: Path) -> Program:
+    """Reads what `write_program` wrote.
+
+    Raises:
+        FormatError: If the file is foreign, damaged or inconsistent.
+    """
+    with open_hdf5(path) as file:
+        fields = Fields(file, str(path))
+        if "format" not in fields or fields.text("format") != FORMAT:
+            raise FormatError(
+                f"expected {path} to be a {FORMAT!r} file, got another kind; deploy again"
+            )
+        try:
+            return _program(json.loads(fields.text("head")), fields)
+        except FormatError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise FormatError(
+                f"expected {path} to describe a whole program, got {error!r}; deploy again"
+            ) from error
+
+
+def _put(file: h5py.File, name: str, text: str) -> None:
+    file[name] = np.array([text.encode("ascii")])
+
+
+def _head(program: Program) -> dict[str, Any]:
+    encoding, readout = program.encoding, program.readout
+    return {
+        "sources": [vars(source) for source in program.sources],
+        "populations": [
+            {key: value for key, value in vars(p).items() if key != "bias"}
+            for p in program.populations
+        ],
+        "synapses": [_synapse_head(synapse) for synapse in program.synapses],
+        "outputs": program.outputs,
+        "encoding": None if encoding is None else vars(encoding),
+        "readout": None if readout is None else vars(readout) | {"scale": float(readout.scale)},
+        "notes": dict(program.notes),
+    }
+
+
+def _synapse_head(synapse: Synapse) -> dict[str, Any]:
+    head = {key: value for key, value in vars(synapse).items() if key != "weight"}
+    return head if isinstance(synapse.delay, int) else {**head, "delay": None}
+
+
+def _program(head: dict[str, Any], fields: Fields) -> Program:
+    encoding, readout = head["encoding"], head["readout"]
+    return Program(
+        sources=tuple(Source(**_checked(source)) for source in head["sources"]),
+        populations=tuple(
+            Population(**_checked(p), bias=_integers(fields, "bias", i))
+            for i, p in enumerate(head["populations"])
+        ),
+        synapses=tuple(_synapse(s, i, fields) for i, s in enumerate(head["synapses"])),
+        outputs=tuple(head["outputs"]),
+        encoding=Encoding(**_checked(encoding)) if encoding else None,
+        readout=Readout(**_checked(readout)) if readout else None,
+        notes=_texts(head["notes"]),
+    )
+
+
+def _synapse(head: dict[str, Any], index: int, fields: Fields) -> Synapse:
+    weight = _integers(fields, "weight", index)
+    if weight is None:
+        raise KeyError(f"weight/{index}")
+    stated = _checked({key: value for key, value in head.items() if key != "delay"})
+    delay = head["delay"]
+    if delay is None:
+        delay = _integers(fields, "delay", index)
+    return Synapse(**stated, weight=weight, **_checked({"delay": delay}))
+
+
+def _integers(fields: Fields, kind: str, index: int) -> np.ndarray | None:
+    """An array of 32-bit whole numbers; None where the file holds none."""
+    if kind not in fields or str(index) not in fields.group(kind):
+        return None
+    changes: list[str] = []
+    value = read_whole(fields.group(kind), str(index), changes)
+    if changes:
+        raise TypeError(f"fractions in {kind}/{index}")
+    return value.astype(np.int64 if kind == "delay" else np.int32)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_whole(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_whole, value))
+
+
+def _are_two(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and _are_whole(value)
+
+
+CHECKS: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("name", "source", "target", "population", "kind"), _is_text),
+    **dict.fromkeys(("low", "high", "message_bits", "du", "dv", "vth", "phase"), _is_whole),
+    **dict.fromkeys(("shift", "groups", "steps"), _is_whole),
+    **dict.fromkeys(("shape", "offset"), _are_whole),
+    **dict.fromkeys(("stride", "padding", "dilation"), _are_two),
+    "is_relay": lambda value: isinstance(value, bool),
+    "scale": lambda value: isinstance(value, float) and math.isfinite(value),
+    "delay": lambda value: _is_whole(value) or isinstance(value, np.ndarray),
+}
+"""What each field of a description has to be: JSON can hold anything."""
+
+
+def _checked(head: dict[str, Any]) -> dict[str, Any]:
+    """A description's fields, lists as the tuples that the dataclasses have.
+
+    Raises:
+        KeyError: If a field is not known.
+        TypeError: If a field holds something else than it should.
+    """
+    stated = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(head).items()}
+    for key, value in stated.items():
+        if not CHECKS[key](value):
+            raise TypeError(f"{key} {value!r}")
+    return stated
+
+
+def _texts(notes: Any) -> dict[str, str]:
+    if not isinstance(notes, dict) or not all(isinstance(v, str) for v in notes.values()):
+        raise TypeError(f"notes {notes!r}")
+    return notes

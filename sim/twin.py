@@ -1,0 +1,233 @@
+"""The integer twin: runs a Program, batched and differentiable, to the last bit as Lava would."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..core.errors import DataError, UnsupportedNodeError
+from .clock import Clock, Window
+from .estimators import Estimator
+from .integer_neuron import Registers, is_plain, membrane, simulate, spikes, summed
+from .kernel import Kernel, activation_bound, exact_dtype, self_test, straight_through
+from .program import Population, Program, Source, Synapse
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run produced, per population: spikes, and the registers where they were recorded."""
+
+    spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
+    registers: dict[str, Registers] = field(default_factory=dict)
+    reading: Float[Tensor, "N K"] | None = None
+
+
+class Twin:
+    """A Program made ready to run.
+
+    Args:
+        program: What to run.
+        device: Where.
+
+    Raises:
+        RangeError: If no number format on this device sums exactly what the program may sum.
+        UnsupportedNodeError: If the program recurs.
+    """
+
+    def __init__(self, program: Program, *, device: str | torch.device = "cpu") -> None:
+        if program.order is None:
+            raise UnsupportedNodeError(
+                "expected a program without loops, got recurrent synapses; the twin runs "
+                "population by population"
+            )
+        self.program, self.order = program, program.order
+        self.device = torch.device(device)
+        self_test(self.device)
+        self._bounds = {p.name: self._bound(p) for p in program.populations}
+        self._kernels = {p.name: self._prepare(p) for p in program.populations}
+        self._biases = {p.name: self._bias(p) for p in program.populations}
+
+    def run(
+        self,
+        inputs: Mapping[str, Tensor],
+        clock: Clock,
+        *,
+        biases: Mapping[str, Tensor] | None = None,
+        estimator: Estimator | None = None,
+        record: bool = False,
+    ) -> Run:
+        """Runs a batch from zero state.
+
+        Args:
+            inputs: Per source, payload or spikes `[T, N, *shape]`, integers held in any type; on a
+                `Window`, `[1, N, *shape]` stands for the same payload at every step.
+            clock: Lava's clock, or one window a population.
+            biases: Bias mantissas `[N, *shape]` that replace a population's own: how an input
+                block is driven.
+            estimator: How spikes are differentiated; None gives plain numbers.
+            record: Whether to keep u and v of every population.
+        """
+        self._check_clock(clock)
+        trains = {s.name: self._train(s, inputs, clock) for s in self.program.sources}
+        replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
+        batch = _batch_size(trains, replaced)
+        run = Run()
+        for population in self.order:
+            activation = self._activation(population, trains, clock, batch)
+            bias = replaced.get(population.name, self._biases[population.name])
+            registers = simulate(
+                activation,
+                population,
+                bias=bias,
+                steps=clock.steps,
+                resets=clock.resets(population.phase),
+                plain=is_plain(population, bound=self._bounds[population.name] + _peak(bias)),
+            )
+            fired = spikes(activation, registers, population, estimator=estimator)
+            trains[population.name] = run.spikes[population.name] = fired
+            if record:
+                run.registers[population.name] = registers
+            if self._is_read(population):
+                run = Run(run.spikes, run.registers, self._read(activation, registers, fired))
+        return run
+
+    def _prepare(self, population: Population) -> list[tuple[Synapse, int, Kernel]]:
+        """Kernels into one population, split by delay, in one number format that sums them all."""
+        dtype = exact_dtype(self._bounds[population.name], largest=self._largest(population))
+        return [
+            (
+                synapse,
+                delay,
+                Kernel(
+                    synapse, part, peak=self._peak(synapse.source), dtype=dtype, device=self.device
+                ),
+            )
+            for synapse in self.program.into(population.name)
+            for delay, part in by_delay(synapse)
+        ]
+
+    def _bound(self, population: Population) -> int:
+        """Greatest |sum| into one neuron, before any right shift."""
+        return sum(
+            activation_bound(synapse, peak=self._peak(synapse.source)) << synapse.shift
+            for synapse in self.program.into(population.name)
+        )
+
+    def _largest(self, population: Population) -> int:
+        """Greatest |weight| or |input| of a neuron."""
+        synapses = self.program.into(population.name)
+        weights = (int(np.abs(s.weight).max(initial=0)) for s in synapses)
+        return max([*weights, *(self._peak(s.source) for s in synapses)], default=0)
+
+    def _peak(self, name: str) -> int:
+        source = self.program.source(name)
+        return 1 if source is None else max(abs(source.low), abs(source.high))
+
+    def _bias(self, population: Population) -> Tensor | None:
+        if population.bias is None:
+            return None
+        bias = np.broadcast_to(population.bias, population.shape).astype(np.int32)
+        return torch.from_numpy(bias.copy()).to(self.device)
+
+    def _given_bias(self, name: str, bias: Int[Tensor, "N *shape"]) -> Tensor:
+        shape = self.program.population(name).shape
+        if tuple(bias.shape[1:]) != shape:
+            raise DataError(
+                f"expected biases [N, {', '.join(map(str, shape))}] for population {name!r}, got "
+                f"{list(bias.shape)}; check the axes"
+            )
+        return bias.to(self.device, torch.int32)
+
+    def _train(self, source: Source, inputs: Mapping[str, Tensor], clock: Clock) -> Tensor:
+        x = inputs.get(source.name)
+        if x is None or tuple(x.shape[2:]) != source.shape:
+            got = "nothing" if x is None else list(x.shape)
+            raise DataError(
+                f"expected input [T, N, {', '.join(map(str, source.shape))}] for source "
+                f"{source.name!r}, got {got}; check the axes"
+            )
+        if x.shape[0] != clock.steps and not (x.shape[0] == 1 and isinstance(clock, Window)):
+            raise DataError(
+                f"expected {clock.steps} steps of source {source.name!r}, got {x.shape[0]}; cut or "
+                f"pad the input, only a window holds a single step"
+            )
+        x = x.to(self.device)
+        x = x if x.is_floating_point() else x.to(torch.float64)
+        if not source.is_graded:
+            return straight_through(x, lambda x: (x != 0).to(torch.float32))
+        low, high = (int(f(x.detach())) if x.numel() else 0 for f in (torch.min, torch.max))
+        if low < source.low or high > source.high:
+            raise DataError(
+                f"expected payloads of source {source.name!r} in {source.low}..{source.high}, got "
+                f"{low}..{high}; widen the source or check the encoding"
+            )
+        return x
+
+    def _activation(
+        self, population: Population, trains: Mapping[str, Tensor], clock: Clock, batch: int
+    ) -> Tensor:
+        """Sum over synapses of weighted spikes, at the steps in which they arrive."""
+        total: Tensor | None = None
+        for synapse, delay, kernel in self._kernels[population.name]:
+            train = trains[synapse.source]
+            sums = kernel(train.flatten(0, 1)).unflatten(0, train.shape[:2])
+            late = _later(sums, clock.lateness(delay))
+            total = late if total is None else total + late
+        if total is None:
+            return torch.zeros((1, batch, *population.shape), device=self.device)
+        return total
+
+    def _check_clock(self, clock: Clock) -> None:
+        wrong = self.program.unlevelled() if isinstance(clock, Window) else []
+        if wrong:
+            raise UnsupportedNodeError(
+                f"expected every path to be levelled, got synapse {wrong[0].label} out of step; "
+                f"insert relay populations or run on Lava's clock"
+            )
+
+    def _is_read(self, population: Population) -> bool:
+        readout = self.program.readout
+        return readout is not None and readout.population == population.name
+
+    def _read(self, activation: Tensor, registers: Registers, fired: Tensor) -> Tensor:
+        readout = self.program.readout
+        assert readout is not None
+        population = self.program.population(readout.population)
+        if readout.kind == "spikes":
+            return fired.sum(0)
+        read = membrane if readout.kind == "membrane" else summed
+        return read(activation, registers, population)
+
+
+def _batch_size(trains: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> int:
+    """N of all that was given; 1 where a program's own biases are all that drives it."""
+    sizes = {x.shape[1] for x in trains.values()} | {b.shape[0] for b in biases.values()}
+    if len(sizes) > 1:
+        raise DataError(
+            f"expected one batch size for all inputs and biases, got {sorted(sizes)}; repeat the "
+            f"shorter ones"
+        )
+    return sizes.pop() if sizes else 1
+
+
+def _peak(bias: Tensor | None) -> int:
+    return 0 if bias is None or not bias.numel() else int(bias.abs().max())
+
+
+def by_delay(synapse: Synapse) -> list[tuple[int, np.ndarray]]:
+    """A synapse's weights, split into parts of one delay each."""
+    if isinstance(synapse.delay, int):
+        return [(synapse.delay, synapse.weight)]
+    delays = np.asarray(synapse.delay)
+    return [(int(d), np.where(delays == d, synapse.weight, 0)) for d in np.unique(delays)]
+
+
+def _later(x: Tensor, steps: int) -> Tensor:
+    """A train shifted to later steps, zeros moved in, the end cut off."""
+    if steps == 0:
+        return x
+    steps = min(steps, x.shape[0])
+    return torch.cat([torch.zeros_like(x[:steps]), x[: x.shape[0] - steps]])
