@@ -1,0 +1,156 @@
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from spikeproof.core.errors import ConfigError
+from spikeproof.datasets.images import ImageData
+from spikeproof.train.config import (
+    NetworkOptions,
+    Recipe,
+    TrainConfig,
+    change,
+    parse_settings,
+    read_toml,
+)
+from spikeproof.train.methods import METHODS
+from spikeproof.train.presets import DATASETS, PRESETS, preset
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "expected epochs >= 1, got 0; correct it"),
+        ({"learning_rate": 0.0}, "expected learning_rate > 0, got"),
+        ({"learning_rate": float("nan")}, "expected learning_rate > 0, got nan"),
+        ({"momentum": 1.0}, "expected momentum >= 0 and < 1, got 1.0"),
+        ({"holdout": -0.1}, "expected holdout >= 0 and < 1"),
+        ({"batch_size": 0}, "expected batch_size >= 1"),
+        ({"seed": -1}, "expected seed >= 0"),
+        ({"method": "fgsm"}, "expected a method among vanilla, at, sr, srstar, got 'fgsm'"),
+        ({"method": "trades"}, "got 'trades', which is not in this version"),
+        ({"epsilon": 0.1}, "expected no epsilon with method 'vanilla', got 0.1"),
+        ({"method": "at", "sparsity_weight": 0.1}, "expected no sparsity_weight with method 'at'"),
+        (
+            {"select_by": "test"},
+            "expected select_by to be one of robust, clean, got 'test'; choose one",
+        ),
+        ({"precision": "16-mixed"}, "expected precision to be one of 32-true, bf16-mixed"),
+    ],
+)
+def test_impossible_trainings_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**values)
+
+
+def test_settings_are_read_by_the_type_of_their_field():
+    words = ["method=at", "epochs=3", "epsilon=8/255", "augment=false", "widths=[8, 16]", "hidden="]
+    recipe = change(Recipe(), parse_settings(words))
+    assert recipe.train == TrainConfig(method="at", epochs=3, epsilon=8 / 255, augment=False)
+    assert recipe.network == NetworkOptions(widths=(8, 16), hidden=())
+
+
+def test_settings_leave_the_rest_of_a_recipe():
+    base = preset("digits-at")
+    assert change(base, {"seed": 4}) == Recipe(
+        train=replace(base.train, seed=4), network=base.network
+    )
+
+
+def test_toml_and_settings_mean_the_same(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text('method = "at"\nepsilon = "8/255"\nwidths = [8, 16]\nlearning_rate = 1\n')
+    words = ["method=at", "epsilon=8/255", "widths=8,16", "learning_rate=1"]
+    assert change(Recipe(), read_toml(file)) == change(Recipe(), parse_settings(words))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": 3}, "expected keys among architecture, attack_step_size.* got epoch; correct"),
+        ({"epochs": "3.5"}, "expected epochs to be a whole number, got '3.5'"),
+        ({"epochs": True}, "expected epochs to be a whole number, got True"),
+        ({"epsilon": "1/0"}, "expected epsilon to be a number, got '1/0'"),
+        ({"augment": "yes"}, "expected augment to be true or false, got 'yes'"),
+        ({"widths": 3}, "expected widths to be a list of int, got 3"),
+        ({"method": 3}, "expected method to be text, got 3"),
+    ],
+)
+def test_unreadable_settings_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        change(Recipe(), values)
+
+
+@pytest.mark.parametrize("word", ["epochs", "=3", " =3"])
+def test_words_without_key_and_value_are_refused(word):
+    with pytest.raises(ConfigError, match="expected key=value, got"):
+        parse_settings([word])
+
+
+@pytest.mark.parametrize("text", [None, "epochs = "])
+def test_missing_and_broken_toml_files_are_refused(text, tmp_path):
+    if text is not None:
+        (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"expected a TOML file at .*a\.toml, got"):
+        read_toml(tmp_path / "a.toml")
+
+
+def test_options_take_what_the_data_decides(digits):
+    config = NetworkOptions(steps=5).network(digits)
+    assert (config.architecture, config.input_shape, config.classes) == (
+        "digits-conv",
+        (1, 8, 8),
+        10,
+    )
+    pixels = digits.train_images.astype(float)
+    assert config.steps == 5
+    assert config.mean == (round(pixels.mean()),)
+    assert config.std == pytest.approx((pixels.std() / 255,))
+
+
+def test_options_refuse_an_unusual_size_without_an_architecture(digits):
+    small = {name: getattr(digits, name)[:, :, :6] for name in ("train_images", "test_images")}
+    data = ImageData(
+        name="small",
+        train_labels=digits.train_labels,
+        test_labels=digits.test_labels,
+        classes=digits.classes,
+        **small,
+    )
+    with pytest.raises(ConfigError, match="expected an architecture for images of 6x8, got none"):
+        NetworkOptions().network(data)
+
+
+def test_presets_cover_every_data_set_and_method():
+    full = {f"{dataset}-{method}" for dataset, method in product(DATASETS, METHODS)}
+    small = {f"{name}-small" for name in full if not name.startswith("digits-")}
+    assert set(PRESETS) == full | small
+    assert all(name.split("-")[1] == recipe.train.method for name, recipe in PRESETS.items())
+
+
+def test_cifar_presets_are_the_published_settings():
+    recipe = preset("cifar-srstar")
+    assert recipe.network.architecture == "vgg11"
+    assert recipe.network.steps == 8
+    assert recipe.train == TrainConfig(method="srstar", sparsity_weight=0.002)
+    assert preset("cifar-sr").train.sparsity_weight == 0.008
+    assert preset("cifar100-srstar").train.sparsity_weight == 0.001
+    assert preset("cifar100-sr").train.sparsity_weight == 0.002
+
+
+def test_defaults_are_table_5():
+    config = TrainConfig()
+    assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 5e-4)
+    assert (config.batch_size, config.epochs, config.sparsity_step) == (64, 200, 0.01)
+    assert (config.epsilon, config.attack_steps, config.attack_step_size) == (2 / 255, 5, 0.01)
+
+
+@pytest.mark.parametrize("name", ["cifar-rat", "digits-trades", "cifar-gr-small"])
+def test_presets_of_planned_methods_say_so(name):
+    with pytest.raises(ConfigError, match="whose method is not in this version"):
+        preset(name)
+
+
+def test_unknown_presets_are_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"expected a preset among digits-vanilla, .*got 'x-at'"):
+        preset("x-at")

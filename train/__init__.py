@@ -1,0 +1,1 @@
+"""Norse networks, objectives and the loop that trains them."""

@@ -1,0 +1,235 @@
+"""How a network is trained: options, and where they are read from."""
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..datasets.images import ImageData
+from ..datasets.lattice import channel_std, lattice_mean
+from .architectures import USUAL, architecture
+from .fields import convert_fields, field_types
+from .methods import method
+from .network_config import NetworkConfig
+from .sparsity import FORMS
+
+ATTACK_FIELDS = ("epsilon", "attack_steps", "attack_step_size")
+SPARSITY_FIELDS = ("sparsity_weight", "sparsity_step", "sparsity_form")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training. The defaults are those of Liu et al. 2024, Table 5.
+
+    Args:
+        method: A name of `methods.METHODS`.
+        epochs, batch_size: Passes over the training images, and images a step.
+        learning_rate, momentum, weight_decay: Of SGD; the rate falls as a cosine over the epochs.
+        epsilon, attack_steps, attack_step_size: PGD of adversarial training, in input units.
+        sparsity_weight: λ of SR and SR*.
+        sparsity_step: h of the finite difference, in input units.
+        sparsity_form: `squared` (the published code, to which the published λ belong) or
+            `absolute` (the text's Eq. 14).
+        augment: Random crops, and mirror images where the data set allows them.
+        holdout: Share of the training images kept for validation; 0 for none.
+        select_by: Which validation accuracy chooses the best checkpoint.
+        validation_epsilon, validation_steps: PGD on the validation images.
+        validation_limit: Most validation images that are looked at.
+        precision: `32-true`, or `bf16-mixed` (flips spikes: only ever for training).
+        seed: Decides weights, split, order, augmentation and attack starts.
+
+    Raises:
+        ConfigError: If a value is out of range, or belongs to another method.
+    """
+
+    method: str = "vanilla"
+    epochs: int = 200
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    epsilon: float = 2 / 255
+    attack_steps: int = 5
+    attack_step_size: float = 0.01
+    sparsity_weight: float = 0.0
+    sparsity_step: float = 0.01
+    sparsity_form: str = "squared"
+    augment: bool = True
+    holdout: float = 0.1
+    select_by: str = "robust"
+    validation_epsilon: float = 8 / 255
+    validation_steps: int = 10
+    validation_limit: int = 1000
+    precision: str = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high, is_open) in RANGES.items():
+            _check_range(name, getattr(self, name), low, high, is_open)
+        for name, known in CHOICES.items():
+            _check_choice(name, getattr(self, name), known)
+        chosen = method(self.method)
+        if not chosen.is_adversarial:
+            self._refuse(ATTACK_FIELDS)
+        if not chosen.is_sparse:
+            self._refuse(SPARSITY_FIELDS)
+
+    def _refuse(self, names: tuple[str, ...]) -> None:
+        """Refuses options that this method would ignore."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in names and value != entry.default:
+                raise ConfigError(
+                    f"expected no {entry.name} with method {self.method!r}, got {value}; "
+                    "leave it out or choose another method"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+
+RANGES: dict[str, tuple[float | int, float | int, bool]] = {
+    "epochs": (1, math.inf, False),
+    "batch_size": (1, math.inf, False),
+    "learning_rate": (0, math.inf, True),
+    "momentum": (0, 1, False),
+    "weight_decay": (0, math.inf, False),
+    "epsilon": (0, 1, True),
+    "attack_steps": (1, math.inf, False),
+    "attack_step_size": (0, math.inf, True),
+    "sparsity_weight": (0, math.inf, False),
+    "sparsity_step": (0, math.inf, True),
+    "holdout": (0, 1, False),
+    "validation_epsilon": (0, 1, True),
+    "validation_steps": (1, math.inf, False),
+    "validation_limit": (1, math.inf, False),
+    "seed": (0, 2**63, False),
+}
+"""Lowest value, first value that is too high, and whether the lowest itself is refused."""
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "sparsity_form": tuple(FORMS),
+    "select_by": ("robust", "clean"),
+    "precision": ("32-true", "bf16-mixed"),
+}
+"""What else an option may be."""
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(
+            f"expected {name} to be one of {', '.join(known)}, got {value!r}; choose one"
+        )
+
+
+def _check_range(
+    name: str, value: float | int, low: float | int, high: float | int, is_open: bool
+) -> None:
+    if low < value < high or (value == low and not is_open):
+        return
+    sign, end = (">" if is_open else ">="), ("" if math.isinf(high) else f" and < {high}")
+    raise ConfigError(f"expected {name} {sign} {low}{end}, got {value}; correct it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """What of a `NetworkConfig` does not follow from the data; None takes the usual value."""
+
+    architecture: str | None = None
+    steps: int = 8
+    neuron: str = "if"
+    decay: float = 1.0
+    theta: float = 1.0
+    widths: tuple[int, ...] | None = None
+    hidden: tuple[int, ...] | None = None
+    readout: str = "membrane"
+
+    def network(self, data: ImageData) -> NetworkConfig:
+        """The network for a data set, with the statistics of its training images.
+
+        Raises:
+            ConfigError: If no architecture is named and none is usual for the image size.
+            DataError: If a channel of the training images never varies.
+        """
+        name = self.architecture or _usual(data)
+        plan = architecture(name)
+        chosen = {
+            "architecture": name,
+            "widths": plan.widths if self.widths is None else self.widths,
+            "hidden": plan.hidden if self.hidden is None else self.hidden,
+        }
+        return NetworkConfig(
+            **(asdict(self) | chosen),
+            input_shape=data.image_shape,
+            classes=len(data.classes),
+            mean=lattice_mean(data.train_images),
+            std=tuple(value / 255 for value in channel_std(data.train_images)),
+        )
+
+
+def _usual(data: ImageData) -> str:
+    size = data.image_shape[1:]
+    try:
+        return USUAL[size]
+    except KeyError:
+        known = ", ".join(f"{h}x{w}" for h, w in USUAL)
+        raise ConfigError(
+            f"expected an architecture for images of {size[0]}x{size[1]}, got none; name one "
+            f"(only {known} have a usual one)"
+        ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training and the network it is for: what a preset or a TOML file holds."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+
+
+def change(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """A recipe with some options replaced; keys are the fields of its two parts.
+
+    Raises:
+        ConfigError: If a key is unknown or a value wrong.
+    """
+    train_types, network_types = field_types(TrainConfig), field_types(NetworkOptions)
+    known = convert_fields(values, train_types | network_types)
+    return Recipe(
+        train=replace(recipe.train, **{k: v for k, v in known.items() if k in train_types}),
+        network=replace(recipe.network, **{k: v for k, v in known.items() if k in network_types}),
+    )
+
+
+def parse_settings(words: Iterable[str]) -> dict[str, str]:
+    """`key=value` words as a mapping.
+
+    Raises:
+        ConfigError: If a word is not of that form.
+    """
+    settings: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"expected key=value, got {word!r}; write for example epochs=20")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The keys of a TOML file.
+
+    Raises:
+        ConfigError: If it is absent or not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"expected a TOML file at {path}, got {error}; check the path and its syntax"
+        ) from error

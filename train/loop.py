@@ -1,0 +1,95 @@
+"""Training: one loop for every method."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core.errors import ConfigError
+from ..core.progress import SILENT, Tracker
+from ..datasets.images import ImageData, fingerprint
+from . import run_folder
+from .config import NetworkOptions, TrainConfig
+from .network import NetworkConfig
+from .run_folder import Progress
+from .training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A finished training.
+
+    Args:
+        folder: Its checkpoint folder.
+        epochs: Epochs trained.
+        best: Metrics of the epoch in `best.safetensors`; None without validation.
+        metrics: Metrics of every epoch, as in `metrics.jsonl`.
+    """
+
+    folder: Path
+    epochs: int
+    best: dict[str, Any] | None
+    metrics: tuple[dict[str, Any], ...]
+
+
+def run(
+    config: TrainConfig,
+    network: NetworkConfig | None,
+    data: ImageData,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    tracker: Tracker = SILENT,
+) -> TrainResult:
+    """Trains a network and keeps it in a folder after every epoch.
+
+    On a CPU the same arguments give the same weights to the last bit, resumed or not; the test
+    images are never looked at.
+
+    Args:
+        config: How to train.
+        network: What to train; None takes the usual network for the size of the images.
+        data: Its training part is divided into training and validation images.
+        out: Folder for `best` and `last` `.safetensors`, `config.json`, `metrics.jsonl` and
+            `record.json`; must not hold a training, unless it is resumed.
+        device: `cpu`, `cuda` or `cuda:N`.
+        resume: Go on where the training in `out` was interrupted.
+        tracker: Where progress is reported.
+
+    Raises:
+        ConfigError: If options and data do not fit, `out` cannot be used, or the training
+            diverges (naming epoch, step and layer).
+        MissingAbilityError: If the device is absent.
+        FormatError: If the state to resume is damaged.
+    """
+    out = Path(out)
+    network = network or NetworkOptions().network(data)
+    _check_fit(network, data)
+    training = Training(config, network, data, device=device)
+    identity = {
+        "train": config.to_dict(),
+        "network": network.to_dict(),
+        "data": fingerprint(data),
+    }
+    progress = Progress()
+    if resume:
+        run_folder.check_same(out, identity)
+        progress = training.restore(out)
+    else:
+        run_folder.start(out, identity, training.record(data, device))
+    # cuDNN may otherwise pick another algorithm at each run.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        progress = training.finish(progress, out, tracker)
+    return TrainResult(
+        folder=out, epochs=progress.epochs, best=progress.best, metrics=progress.metrics
+    )
+
+
+def _check_fit(network: NetworkConfig, data: ImageData) -> None:
+    if network.input_shape != data.image_shape or network.classes != len(data.classes):
+        raise ConfigError(
+            f"expected a network for images {data.image_shape} in {len(data.classes)} classes, got "
+            f"one for {network.input_shape} in {network.classes}; use the data it was made for"
+        )

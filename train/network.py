@@ -1,0 +1,116 @@
+"""A spiking network for images: direct coding, layers, membrane read-out."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..core.errors import DataError
+from ..sim.estimators import estimator
+from .architectures import build
+from .network_config import NetworkConfig
+from .spiking import Spiking
+
+__all__ = ["NetworkConfig", "SpikingNetwork"]
+
+LATTICE = 255
+"""Input 1.0 in lattice steps."""
+
+
+class SpikingNetwork(nn.Module):
+    """Images in, logits out, T steps of spikes in between.
+
+        i_t = (255·x − mean) / (255·std) at every step;  logits = mean over T of the last layer
+
+    What comes before the first neurons is the same at every step and is computed once. `layers`
+    holds only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear`, named.
+
+    Args:
+        config: Its shape. Weights come from torch's global generator.
+
+    Raises:
+        ConfigError: If architecture and config do not fit.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = build(config)
+        # Not saved with the weights: they are part of the config. float64 as there, whatever the
+        # dtype of the images.
+        for key, values in (("mean", config.mean), ("std", config.std)):
+            buffer = torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
+            self.register_buffer(key, buffer, persistent=False)
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
+        """Logits of images in [0, 1].
+
+        Raises:
+            DataError: If the images have another size than the network's input.
+        """
+        output = x
+        for _, output in self.walk(x):  # noqa: B007
+            pass
+        return output.to(x.dtype).mean(0)
+
+    def walk(self, x: Float[Tensor, "N C H W"]) -> Iterator[tuple[str, Tensor]]:
+        """Name and output of each layer: [N, ...] before the first neurons, then [T, N, ...]."""
+        if x.shape[1:] != self.config.input_shape:
+            raise DataError(
+                f"expected images [N, {', '.join(map(str, self.config.input_shape))}], got "
+                f"{list(x.shape)}; use the data set the network was made for"
+            )
+        mean, std = self.mean.to(x.dtype), self.std.to(x.dtype)
+        output = (x * LATTICE - mean) / (LATTICE * std)
+        is_static = True
+        for name, layer in self.layers.named_children():
+            if isinstance(layer, Spiking):
+                output = self._at_every_step(output) if is_static else output
+                is_static, output = False, layer(output)
+            elif is_static:
+                output = self._once(layer, output)
+            else:
+                merged = layer(output.flatten(0, 1))
+                output = merged.unflatten(0, output.shape[:2])
+            yield name, output
+
+    def set_estimator(self, name: str) -> None:
+        """Chooses how spikes are differentiated from now on; the forward pass stays the same.
+
+        Raises:
+            ConfigError: If there is no such estimator.
+        """
+        known = estimator(name).name
+        for layer in self.layers:
+            if isinstance(layer, Spiking):
+                layer.estimator_name = known
+
+    @torch.no_grad()
+    def rates(self, x: Float[Tensor, "N C H W"]) -> dict[str, float]:
+        """Spikes per neuron and step of each layer of neurons, in the mode the network is in."""
+        outputs = self.walk(x)
+        spiking = {n for n, layer in self.layers.named_children() if isinstance(layer, Spiking)}
+        return {name: spikes.mean().item() for name, spikes in outputs if name in spiking}
+
+    def _at_every_step(self, x: Tensor) -> Tensor:
+        return x.unsqueeze(0).expand(self.config.steps, *x.shape)
+
+    def _once(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """One step's output of a layer whose input is the same at every step."""
+        if not (isinstance(layer, nn.BatchNorm2d) and layer.training):
+            return layer(x)
+        before = cast(Tensor, layer.running_var).clone()
+        output = layer(x)
+        # T equal frames are T times as many samples with the same mean and variance, so only the
+        # factor n/(n − 1) of the running variance knows how often they were counted.
+        count, steps = x.numel() // x.shape[1], self.config.steps
+        factor = (steps * (count - 1)) / (steps * count - 1)
+        # A new tensor: backward refuses a buffer that was changed in place after its use.
+        after, share = cast(Tensor, layer.running_var), cast(float, layer.momentum)
+        layer.running_var = after + (factor - 1.0) * (after - (1.0 - share) * before)
+        return output

@@ -1,0 +1,101 @@
+"""What a network is, apart from its weights."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..core.errors import ConfigError
+
+NEURONS = ("if", "lif")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """A direct-coded spiking network for images.
+
+    Args:
+        architecture: A name of `architectures.ARCHITECTURES`.
+        input_shape: `(C, H, W)` of an image.
+        classes: Number of classes K.
+        steps: Time steps T.
+        neuron: `if` keeps the whole membrane from step to step, `lif` the share `decay` of it.
+        decay: λ, 1 for `if`, in (0, 1) for `lif`.
+        theta: Threshold of every neuron.
+        widths: Channels of each convolution.
+        hidden: Neurons of each hidden dense layer.
+        readout: `membrane` averages the last layer's output over the steps.
+        mean: Lattice mean of each channel, 0..255.
+        std: Standard deviation of each channel in input units (0 to 1).
+
+    Raises:
+        ConfigError: If a value is out of range, or values contradict each other.
+    """
+
+    architecture: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    steps: int = 8
+    neuron: str = "if"
+    decay: float = 1.0
+    theta: float = 1.0
+    widths: tuple[int, ...]
+    hidden: tuple[int, ...]
+    readout: str = "membrane"
+    mean: tuple[int, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _check_neuron(self)
+        _check_sizes(self)
+        _check_encoding(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+
+def _check_neuron(config: NetworkConfig) -> None:
+    if config.neuron not in NEURONS:
+        raise ConfigError(
+            f"expected a neuron among {', '.join(NEURONS)}, got {config.neuron!r}; choose one"
+        )
+    if config.neuron == "if" and config.decay != 1.0:
+        raise ConfigError(
+            f"expected decay 1 for neuron 'if', got {config.decay}; set neuron to 'lif'"
+        )
+    if config.neuron == "lif" and not 0.0 < config.decay < 1.0:
+        raise ConfigError(
+            f"expected decay between 0 and 1 for neuron 'lif', got {config.decay}; "
+            "set decay, or neuron to 'if'"
+        )
+    if not (config.theta > 0 and math.isfinite(config.theta)):
+        raise ConfigError(f"expected theta > 0, got {config.theta}; the usual threshold is 1.0")
+    if config.readout != "membrane":
+        raise ConfigError(
+            f"expected readout 'membrane', got {config.readout!r}; others are not in this version"
+        )
+
+
+def _check_sizes(config: NetworkConfig) -> None:
+    sizes = (*config.input_shape, config.steps, *config.widths, *config.hidden)
+    if len(config.input_shape) != 3 or not config.widths or min(sizes) < 1 or config.classes < 2:
+        raise ConfigError(
+            "expected input_shape (C, H, W), widths, hidden and steps of at least 1 and classes of "
+            f"at least 2, got input_shape {config.input_shape}, widths {config.widths}, hidden "
+            f"{config.hidden}, steps {config.steps}, classes {config.classes}; correct them"
+        )
+
+
+def _check_encoding(config: NetworkConfig) -> None:
+    channels = config.input_shape[0]
+    if len(config.mean) != channels or len(config.std) != channels:
+        raise ConfigError(
+            f"expected a mean and a std for each of {channels} channels, got mean {config.mean} "
+            f"and std {config.std}; use the training images' statistics"
+        )
+    if any(not 0 <= value <= 255 or value != int(value) for value in config.mean):
+        raise ConfigError(
+            f"expected lattice means 0..255, got {config.mean}; round the mean pixel value"
+        )
+    if any(not (value > 0 and math.isfinite(value)) for value in config.std):
+        raise ConfigError(f"expected std > 0, got {config.std}; use the training images' spread")

@@ -1,0 +1,240 @@
+"""One training in memory: network, optimizer and images on a device, epoch by epoch."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from ..core.errors import ConfigError, MissingAbilityError
+from ..core.progress import Task, Tracker
+from ..core.randomness import generator
+from ..core.record import versions
+from ..datasets.augment import augment, default_augmentation
+from ..datasets.images import ImageData, Part, fingerprint, split
+from . import run_folder
+from .config import TrainConfig
+from .divergence import check_finite, check_weights
+from .network import NetworkConfig, SpikingNetwork
+from .objective import objective
+from .run_folder import Progress
+from .validation import accuracy, robust_accuracy
+
+CHECK_EVERY = 50
+"""Steps between looks at the loss on a GPU, which has to be waited for; a CPU looks at each."""
+
+
+class Training:
+    """A network, its optimizer and its images on one device."""
+
+    def __init__(
+        self, config: TrainConfig, network: NetworkConfig, data: ImageData, *, device: str
+    ) -> None:
+        self.config = config
+        self.fabric = _fabric(device, config.precision)
+        learn, validate = _parts(data, config)
+        self.images, self.labels = self._place(learn)
+        self.validation = self._place(validate) if validate is not None else None
+        self.network = _fresh(network, config.seed)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        # The wrapped network would refuse the input gradients that attacks take, so this one is
+        # called itself, under fabric's autocast.
+        self.fabric.setup(self.network, self.optimizer)
+        self.objective = objective(config)
+        self.augmentation = default_augmentation(data) if config.augment else None
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(len(self.images) / self.config.batch_size)
+
+    def record(self, data: ImageData, device: str) -> dict[str, Any]:
+        """What `record.json` holds."""
+        config, count = self.config, 0 if self.validation is None else len(self.validation[0])
+        how = {
+            "robust": f"accuracy under PGD{config.validation_steps} on the 8-bit lattice, "
+            f"epsilon {config.validation_epsilon:.4g}; ties by clean accuracy",
+            "clean": "clean accuracy",
+        }[config.select_by]
+        return {
+            "versions": versions(),
+            "seed": config.seed,
+            "device": device,
+            "data": {"name": data.name, "fingerprint": fingerprint(data)},
+            "images": {"training": len(self.images), "validation": count},
+            "best": f"highest {how}; on validation images" if count else "none: no validation",
+        }
+
+    def restore(self, folder: Path) -> Progress:
+        """Takes up the last finished epoch of a folder."""
+        progress, momentum = run_folder.load_epoch(folder, self.network)
+        run_folder.restore_momentum(self.network, self.optimizer, momentum)
+        return progress
+
+    def finish(self, progress: Progress, folder: Path, tracker: Tracker) -> Progress:
+        """Trains the epochs that are left."""
+        with tracker.task("train", self.config.epochs * self.steps) as task:
+            task.advance(progress.epochs * self.steps)
+            for epoch in range(progress.epochs + 1, self.config.epochs + 1):
+                progress = _extend(progress, self._epoch(epoch, task), self.config.select_by)
+                momentum = run_folder.momentum_of(self.network, self.optimizer)
+                run_folder.save_epoch(folder, self.network, momentum, progress)
+        return progress
+
+    def _epoch(self, epoch: int, task: Task) -> dict[str, Any]:
+        begin = time.perf_counter()
+        rate = self._set_learning_rate(epoch)
+        loss = self._learn(epoch, task)
+        clean, robust = self._validate(is_last=epoch == self.config.epochs)
+        return {
+            "epoch": epoch,
+            "learning_rate": rate,
+            "loss": loss,
+            "validation_accuracy": clean,
+            "validation_robust_accuracy": robust,
+            "seconds": round(time.perf_counter() - begin, 2),
+        }
+
+    def _learn(self, epoch: int, task: Task) -> float:
+        """One pass over the training images; returns the mean loss of its steps."""
+        every = 1 if self.fabric.device.type == "cpu" else CHECK_EVERY
+        draws = _torch_generator(self.config.seed, "attack", epoch)
+        losses: list[Tensor] = []
+        seen = 0
+        self.network.train()
+        for step, (x, labels) in enumerate(self._batches(epoch), start=1):
+            losses.append(self._step(x, labels, draws))
+            note = ""
+            if step % every == 0 or step == self.steps:
+                check_finite(losses[seen:], self.network, x, epoch=epoch, step=step)
+                seen = step
+                note = f"epoch {epoch}/{self.config.epochs}, loss {losses[-1].item():.3f}"
+            if step == self.steps:
+                check_weights(self.network, x, epoch=epoch, step=step)
+            task.advance(1, note)
+        return torch.stack(losses).double().mean().item()
+
+    def _step(self, x: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+        with self.fabric.autocast():
+            loss = self.objective(self.network, x, labels, draws=draws)
+        self.optimizer.zero_grad()
+        # Named, so that no gradient of the input images is computed.
+        self.fabric.backward(loss, inputs=list(self.network.parameters()))
+        self.optimizer.step()
+        return loss.detach()
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches in an order that depends on seed and epoch only."""
+        order = generator(self.config.seed, "order", epoch).permutation(len(self.images))
+        draws = _torch_generator(self.config.seed, "augment", epoch)
+        for chosen in torch.from_numpy(order).split(self.config.batch_size):
+            index = chosen.to(self.fabric.device)
+            x = self.images[index]
+            if self.augmentation is not None:
+                mean = self.network.config.mean
+                x = augment(x, mean=mean, config=self.augmentation, generator=draws)
+            yield _to_unit(x), self.labels[index]
+
+    @torch.no_grad()
+    def _validate(self, *, is_last: bool) -> tuple[float | None, float | None]:
+        """Clean and robust accuracy; the latter only where it decides, and at the end."""
+        if self.validation is None:
+            return None, None
+        config, images = self.config, _to_unit(self.validation[0])
+        robust = None
+        if config.select_by == "robust" or is_last:
+            robust = robust_accuracy(
+                self.network,
+                images,
+                self.validation[1],
+                epsilon=config.validation_epsilon,
+                steps=config.validation_steps,
+                seed=config.seed,
+            )
+        return accuracy(self.network, images, self.validation[1]), robust
+
+    def _set_learning_rate(self, epoch: int) -> float:
+        """Half a cosine from `learning_rate` to 0; Loshchilov and Hutter 2017, Eq. 5."""
+        phase = math.pi * (epoch - 1) / self.config.epochs
+        rate = 0.5 * self.config.learning_rate * (1.0 + math.cos(phase))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _place(self, part: Part) -> tuple[Tensor, Int64[Tensor, " N"]]:
+        device = self.fabric.device
+        return torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
+
+
+def _parts(data: ImageData, config: TrainConfig) -> tuple[Part, Part | None]:
+    if config.holdout == 0:
+        everything = np.arange(len(data.train_labels))
+        whole = Part(images=data.train_images, labels=data.train_labels, indices=everything)
+        return whole, None
+    learn, validate = split(data, seed=config.seed, holdout=config.holdout)
+    few = slice(config.validation_limit)
+    return learn, replace(
+        validate,
+        images=validate.images[few],
+        labels=validate.labels[few],
+        indices=validate.indices[few],
+    )
+
+
+def _fresh(config: NetworkConfig, seed: int) -> SpikingNetwork:
+    """A network with weights that depend on the seed only; torch's random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_torch_seed(seed, "weights"))
+        return SpikingNetwork(config)
+
+
+def _to_unit(images: Tensor) -> Float[Tensor, "N C H W"]:
+    return images.to(torch.float32) / 255.0
+
+
+def _extend(progress: Progress, entry: dict[str, Any], select_by: str) -> Progress:
+    """Progress by one epoch; an epoch is best if strictly better than all before."""
+    keys = {
+        "robust": ("validation_robust_accuracy", "validation_accuracy"),
+        "clean": ("validation_accuracy",),
+    }[select_by]
+    best = progress.best
+    if entry["validation_accuracy"] is not None and (
+        best is None or [entry[key] for key in keys] > [best[key] for key in keys]
+    ):
+        best = entry
+    return Progress(epochs=entry["epoch"], best=best, metrics=(*progress.metrics, entry))
+
+
+def _torch_seed(seed: int, *purpose: int | str) -> int:
+    return int(generator(seed, *purpose).integers(2**63 - 1))
+
+
+def _torch_generator(seed: int, *purpose: int | str) -> torch.Generator:
+    return torch.Generator().manual_seed(_torch_seed(seed, *purpose))
+
+
+def _fabric(device: str, precision: Any) -> Fabric:
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise ConfigError(f"expected a device cpu or cuda, got {device!r}; name one") from None
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise MissingAbilityError(
+            f"expected a CUDA device for {device!r}, got none; use the device cpu"
+        )
+    devices = 1 if place.index is None or place.type == "cpu" else [place.index]
+    return Fabric(accelerator=place.type, devices=devices, precision=precision)
