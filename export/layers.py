@@ -1,0 +1,134 @@
+"""The layers of a trained network as a graph: one converter per module type."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import UnsupportedNodeError
+from ..train.network import SpikingNetwork
+from ..train.spiking import Spiking
+from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Neurons, Node, Norm, Pool
+
+
+def read_layers(network: SpikingNetwork) -> Graph:
+    """What a network computes in evaluation mode, in float64, from the encoded input on.
+
+    Raises:
+        UnsupportedNodeError: If a module, or a setting of it, cannot be kept exactly; the message
+            names the module and its position.
+    """
+    layers = list(network.layers.named_children())
+    nodes = {name: _convert(position, name, layer) for position, (name, layer) in enumerate(layers)}
+    chain = [INPUT, *nodes, OUTPUT]
+    if len(set(chain)) != len(nodes) + 2:
+        raise UnsupportedNodeError(
+            f"expected layers named other than {INPUT!r} and {OUTPUT!r}, got {list(nodes)}; "
+            "rename the layer"
+        )
+    shape = tuple(network.config.input_shape)
+    return Graph(nodes=nodes, edges=tuple(pairwise(chain)), input_shape=shape)
+
+
+def _convert(position: int, name: str, layer: nn.Module) -> Node:
+    try:
+        converter = CONVERTERS[type(layer)]
+    except KeyError:
+        known = ", ".join(kind.__name__ for kind in CONVERTERS)
+        raise UnsupportedNodeError(
+            f"expected layer {position} ({name!r}) to be one of {known}, got "
+            f"{type(layer).__name__}; replace it"
+        ) from None
+    node = converter(layer)
+    if isinstance(node, str):
+        raise UnsupportedNodeError(
+            f"expected layer {position} ({name!r}) to be {node}, got {layer!r}; change the layer"
+        )
+    return node
+
+
+def _conv(layer: nn.Conv2d) -> Conv | str:
+    if layer.padding_mode != "zeros":
+        return "a convolution with zero padding"
+    padding = _padding(layer)
+    if padding is None:
+        return "a convolution with the same padding on both sides"
+    height, width = layer.stride
+    return Conv(
+        weight=float64(layer.weight),
+        bias=_bias(layer),
+        stride=(height, width),
+        padding=padding,
+        dilation=(layer.dilation[0], layer.dilation[1]),
+        groups=layer.groups,
+    )
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int] | None:
+    """Zeros on each side, None where "same" needs one more on one side."""
+    if layer.padding == "valid":
+        return (0, 0)
+    if layer.padding != "same":
+        return (int(layer.padding[0]), int(layer.padding[1]))
+    (high, wide), (dh, dw) = layer.kernel_size, layer.dilation
+    total = (dh * (high - 1), dw * (wide - 1))
+    return None if total[0] % 2 or total[1] % 2 else (total[0] // 2, total[1] // 2)
+
+
+def _dense(layer: nn.Linear) -> Dense:
+    return Dense(weight=float64(layer.weight), bias=_bias(layer))
+
+
+def _norm(layer: nn.BatchNorm2d) -> Norm | str:
+    if layer.running_mean is None or layer.running_var is None:
+        return "batch norm with running statistics"
+    gain = 1.0 / np.sqrt(float64(layer.running_var) + layer.eps)
+    shift = -float64(layer.running_mean) * gain
+    if layer.affine:
+        weight = float64(layer.weight)
+        gain, shift = gain * weight, shift * weight + float64(layer.bias)
+    return Norm(gain=gain, shift=shift)
+
+
+def _pool(layer: nn.AvgPool2d) -> Pool | str:
+    kernel, stride, padding = (_pair(s) for s in (layer.kernel_size, layer.stride, layer.padding))
+    if stride != kernel or padding != (0, 0) or layer.ceil_mode:
+        return "pooling with stride equal to its kernel, no padding and no ceil_mode"
+    divisor = layer.divisor_override or kernel[0] * kernel[1]
+    return Pool(kernel=kernel, factor=1.0 / divisor)
+
+
+def _flatten(layer: nn.Flatten) -> Flatten | str:
+    if (layer.start_dim, layer.end_dim) != (1, -1):
+        return "a flatten of all axes but the batch"
+    return Flatten()
+
+
+def _neurons(layer: Spiking) -> Neurons:
+    return Neurons(theta=layer.theta, decay=layer.decay)
+
+
+CONVERTERS: dict[type[nn.Module], Callable[..., Node | str]] = {
+    nn.Conv2d: _conv,
+    nn.Linear: _dense,
+    nn.BatchNorm2d: _norm,
+    nn.AvgPool2d: _pool,
+    nn.Flatten: _flatten,
+    Spiking: _neurons,
+}
+"""A converter answers with a node, or with what it would have accepted."""
+
+
+def float64(tensor: Tensor) -> np.ndarray:
+    """A copy as a numpy array in float64; exact for float32."""
+    return tensor.detach().to("cpu", torch.float64).numpy().copy()
+
+
+def _bias(layer: nn.Conv2d | nn.Linear) -> np.ndarray:
+    return np.zeros(len(layer.weight)) if layer.bias is None else float64(layer.bias)
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

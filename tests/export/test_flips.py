@@ -1,0 +1,89 @@
+# nir's annotations are narrower than what it takes, and nodes of a graph are known by name here.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportOptionalMemberAccess=false
+
+from itertools import pairwise
+
+import nir
+import numpy as np
+import pytest
+import torch
+
+from spikeproof.core.errors import UnsupportedNodeError
+from spikeproof.export.flips import first_flips, membranes, weight_scale
+from spikeproof.sim.estimators import estimator
+from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.nir_meta import NirMeta
+
+META = NirMeta(dt=1.0, steps=4, encoding="frames", readout="membrane", reset="zero")
+WEIGHT = np.array([[0.5, -0.25], [2.0, 1.0], [0.0, 0.0]])
+
+
+def graph_of(first):
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "in": first,
+        "fire": nir.IF(np.ones(3), np.ones(3)),
+        "out": nir.Affine(np.ones((1, 3)), np.zeros(1)),
+        "output": nir.Output(np.array([1])),
+    }
+    names = list(nodes)
+    return nir.NIRGraph(nodes, list(pairwise(names)), type_check=False)
+
+
+@pytest.fixture
+def graph():
+    return graph_of(nir.Affine(WEIGHT, np.array([0.0, 0.1, 0.2])))
+
+
+@pytest.fixture
+def network(graph):
+    return NirNetwork(graph, META, dtype=torch.float64)
+
+
+@pytest.fixture
+def inputs(rng):
+    return {"input": torch.tensor(rng.integers(-3, 4, (4, 5, 2)).astype(float))}
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.8])
+def test_membranes_above_threshold_are_the_spikes(rng, decay):
+    x = torch.tensor(rng.normal(0.3, 0.5, (9, 4, 3)))
+    h = membranes(x, theta=0.7, decay=decay)
+    spikes = integrate_and_fire(x, theta=0.7, decay=decay, estimator=estimator("triangle"))
+    assert torch.equal((h > 0.7).double(), spikes)
+
+
+def test_scale_counts_weights_and_the_largest_input(graph, network, inputs):
+    scale = weight_scale(graph, network, "fire", inputs)
+    np.testing.assert_allclose(scale[:2], np.array([0.75, 3.0]) * 3)
+
+
+def test_scale_refuses_other_nodes(inputs):
+    graph = graph_of(nir.Linear(WEIGHT))
+    network = NirNetwork(graph, META, dtype=torch.float64)
+    with pytest.raises(UnsupportedNodeError, match="before 'fire', got 'in' \\(Linear\\)"):
+        weight_scale(graph, network, "fire", inputs)
+
+
+def test_equal_trains_have_no_flips(network, inputs):
+    spikes = network.run(inputs["input"])["fire"]
+    found = first_flips(
+        network, torch.ones(3), name="fire", inputs=inputs, spikes=spikes, others=spikes.clone()
+    )
+    assert (found.count, found.margin, found.first) == (0, 0.0, ())
+
+
+def test_only_the_first_step_of_a_train_counts(network, inputs):
+    spikes = network.run(inputs["input"])["fire"]
+    others = spikes.clone()
+    others[1:, 2, 1] = 1 - others[1:, 2, 1]
+    others[3, 4, 0] = 1 - others[3, 4, 0]
+    scale = torch.tensor([2.0, 4.0, 1.0], dtype=torch.float64)
+    found = first_flips(network, scale, name="fire", inputs=inputs, spikes=spikes, others=others)
+    x = inputs["input"] @ torch.tensor(WEIGHT).T + torch.tensor([0.0, 0.1, 0.2])
+    h = membranes(x, theta=1.0, decay=1.0)
+    expected = max(abs(h[1, 2, 1] - 1) / 4, abs(h[3, 4, 0] - 1) / 2)
+    assert (found.count, found.first) == (2, (1, 2, 1))
+    assert found.margin == pytest.approx(float(expected))
