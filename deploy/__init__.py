@@ -1,0 +1,1 @@
+"""Integers on a chip: quantise, certify, bundle."""

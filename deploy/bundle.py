@@ -1,0 +1,147 @@
+"""A bundle: everything needed to run a deployed network and to check that it runs right."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import FormatError, NotEqualError
+from ..core.files import read_json, sha256, write_json, write_text
+from ..core.record import versions
+from ..sim.netx_write import write_netx
+from ..sim.nir_meta import REQUIRED
+from ..sim.program import Program
+from ..sim.program_file import read_program, write_program
+from .golden import Golden, write_golden
+
+NIR, NET, PROGRAM, CHIP, MANIFEST, SUMS = (
+    "model.nir",
+    "model.net",
+    "program.h5",
+    "chip.json",
+    "manifest.json",
+    "SHA256SUMS",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A bundle on disk whose files agree with their hashes.
+
+    Args:
+        path: Its folder.
+        program: The deployed network.
+        manifest: How it was made.
+    """
+
+    path: Path
+    program: Program
+    manifest: dict[str, Any]
+
+    @property
+    def network(self) -> Path:
+        """The `.net` file."""
+        return self.path / NET
+
+    @property
+    def nir(self) -> Path:
+        """The float network it was made from."""
+        return self.path / NIR
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """How that network is run: its file may lack what deploy was given."""
+        return {name: self.manifest["metadata"][name] for name in REQUIRED}
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    nir_file: Path,
+    program: Program,
+    found: Golden,
+    chip: dict[str, object],
+    manifest: dict[str, object],
+) -> None:
+    """Fills an empty folder and seals it; equal inputs give equal bytes."""
+    shutil.copyfile(nir_file, folder / NIR)
+    write_netx(folder / NET, program)
+    write_program(folder / PROGRAM, program)
+    write_golden(folder, program, found)
+    write_json(folder / CHIP, chip)
+    write_json(folder / MANIFEST, {**manifest, "versions": versions()})
+    seal(folder)
+
+
+def seal(folder: Path) -> None:
+    """Writes the hashes of every other file of a bundle."""
+    lines = [f"{sha256(path)}  {path.name}" for path in _content(folder)]
+    write_text(folder / SUMS, "\n".join(lines) + "\n")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Opens a bundle whose every byte is as it was sealed.
+
+    Raises:
+        FormatError: If the folder is no bundle.
+        NotEqualError: If a file was changed, added or taken away, naming it.
+    """
+    check_sums(folder)
+    return Bundle(
+        path=folder,
+        program=read_program(folder / PROGRAM),
+        manifest=read_json(folder / MANIFEST),
+    )
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path looks like a bundle's folder."""
+    return (path / SUMS).is_file()
+
+
+def check_sums(folder: Path) -> int:
+    """Compares every file with its hash; returns how many there are.
+
+    Raises:
+        FormatError: If the folder is no bundle.
+        NotEqualError: Naming the first file that differs, is missing or is not listed.
+    """
+    stated = _stated(folder)
+    found = {path.name: path for path in _content(folder)}
+    for name in sorted(stated.keys() | found.keys()):
+        if name not in found:
+            raise NotEqualError(f"expected {name} in {folder}, got no such file; deploy again")
+        if name not in stated:
+            raise NotEqualError(
+                f"expected only sealed files in {folder}, got {name}; remove it or deploy again"
+            )
+        if not found[name].is_file() or sha256(found[name]) != stated[name]:
+            raise NotEqualError(
+                f"expected {name} in {folder} as it was sealed, got other bytes; deploy again"
+            )
+    return len(stated)
+
+
+def _content(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name != SUMS)
+
+
+def _stated(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(
+            f"expected a bundle at {folder}, got no readable {SUMS}; pass a folder of deploy's"
+        ) from error
+    stated = {}
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name or Path(name).name != name:
+            raise NotEqualError(
+                f"expected {SUMS} in {folder} to hold a hash and a name a line, got {line[:80]!r}; "
+                f"deploy again"
+            )
+        stated[name] = digest
+    if PROGRAM not in stated:
+        raise FormatError(f"expected {SUMS} in {folder} to list {PROGRAM}, got none; deploy again")
+    return stated

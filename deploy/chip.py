@@ -1,0 +1,123 @@
+"""What a program asks of a chip: neurons, synapses, field widths, and what may go wrong."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..core.errors import ConfigError
+from ..sim.program import Population, Program, Synapse
+from .certify import Certificate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """Field widths of a chip, in bits, and where they are stated."""
+
+    name: str
+    weight_bits: int
+    threshold_bits: int
+    decay_bits: int
+    bias_bits: int
+    state_bits: int
+    source: str
+
+
+CHIPS: dict[str, Chip] = {
+    "loihi2": Chip(
+        name="loihi2",
+        weight_bits=8,
+        threshold_bits=17,
+        decay_bits=12,
+        bias_bits=13,
+        state_bits=24,
+        source="lava-nc 0.10.0, PyLifModelBitAcc (precision of state variables) and Dense",
+    )
+}
+
+
+def chip_named(name: str) -> Chip:
+    """The chip called `name`.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    try:
+        return CHIPS[name]
+    except KeyError:
+        raise ConfigError(
+            f"expected a chip among {', '.join(CHIPS)}, got {name!r}; choose one of them"
+        ) from None
+
+
+def chip_report(
+    program: Program,
+    chip: Chip,
+    *,
+    scales: dict[str, float],
+    certificates: tuple[Certificate, ...],
+    rails: dict[str, int] | None,
+) -> dict[str, object]:
+    """What runs on the chip, population by population, as plain data.
+
+    Args:
+        program: What runs.
+        chip: On what.
+        scales: S of each population.
+        certificates: Bounds of each population.
+        rails: How often v stood on its negative rail on the golden samples, by population.
+    """
+    found = {c.population: c for c in certificates}
+    rows = [
+        {
+            "name": p.name,
+            "shape": list(p.shape),
+            "neurons": p.size,
+            "synapses": sum(_synapses(program, s) for s in program.into(p.name)),
+            "weights": sum(int(s.weight.size) for s in program.into(p.name)),
+            "weight_peak": max(int(np.abs(s.weight).max()) for s in program.into(p.name)),
+            "scale": scales[p.name],
+            "vth": p.vth,
+            "du": p.du,
+            "dv": p.dv,
+            "is_relay": p.is_relay,
+            "bias_peak": _bias_peak(p),
+            "certificate": found[p.name].to_json(),
+            "negative_rail_seen": None if rails is None else rails[p.name],
+        }
+        for p in program.populations
+    ]
+    return {
+        "chip": asdict(chip),
+        "populations": rows,
+        "neurons": sum(p.size for p in program.populations),
+        "remarks": _remarks(program, chip, found),
+    }
+
+
+def _bias_peak(population: Population) -> int:
+    return 0 if population.bias is None else int(np.abs(population.bias).max())
+
+
+def _synapses(program: Program, synapse: Synapse) -> int:
+    """Connections, counting a shared convolution weight once for each place that it acts at."""
+    per_output = int(np.prod(synapse.weight.shape[1:]))
+    return program.population(synapse.target).size * per_output
+
+
+def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> list[str]:
+    """What a reader must know: everything that is not exactly as plain integers on this chip."""
+    remarks = []
+    limit = (1 << (chip.bias_bits - 1)) - 1
+    for p in program.populations:
+        if _bias_peak(p) > limit:
+            remarks.append(
+                f"{p.name}: bias mantissa {_bias_peak(p)} is beyond the {chip.bias_bits} bits of "
+                f"{chip.name} (Lava takes 16)"
+            )
+        if found[p.name].negative_rail == "possible":
+            remarks.append(
+                f"{p.name}: v may be clipped at its negative rail (bound {found[p.name].v_low})"
+            )
+        if p.is_relay:
+            remarks.append(f"{p.name}: relay that levels a shorter path")
+    return remarks

@@ -1,0 +1,172 @@
+"""Deployment: a NIR file becomes integers, a chip report and a sealed bundle."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+
+from ..core.errors import ConfigError, DataError
+from ..core.files import atomic_folder, sha256
+from ..core.progress import SILENT, Tracker
+from ..core.randomness import generator
+from ..sim.classifier import LEVELS
+from ..sim.nir_file import read_nir
+from ..sim.nir_meta import read_meta
+from .bundle import SUMS, write_bundle
+from .certify import certify, require
+from .chip import chip_named, chip_report
+from .golden import golden
+from .lower import FloatNetwork, lower
+from .quantize import Precision, quantize
+from .scale import Search, SearchConfig, search_scales
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployConfig:
+    """How a network is put on a chip.
+
+    Args:
+        chip: Name of the chip.
+        bits: Of a weight, sign included.
+        seed: Of the scale search and of random golden images.
+        golden: How many golden samples the bundle holds.
+        search: The scale search, used where calibration images are given.
+    """
+
+    chip: str = "loihi2"
+    bits: int = 8
+    seed: int = 0
+    golden: int = 16
+    search: SearchConfig = field(default_factory=SearchConfig)
+
+    def __post_init__(self) -> None:
+        if self.golden < 1:
+            raise ConfigError(f"expected at least 1 golden sample, got {self.golden}; ask for more")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """Held-out training samples: scales are searched on them, golden vectors are taken from them.
+
+    Args:
+        images: On the uint8 lattice.
+        labels: Their classes.
+        source: Where they come from, for the manifest.
+    """
+
+    images: UInt8[np.ndarray, "N C H W"]
+    labels: Int64[np.ndarray, " N"]
+    source: str
+
+
+def run(
+    config: DeployConfig,
+    nir_file: Path,
+    out: Path,
+    *,
+    given: dict[str, Any] | None = None,
+    calibration: Calibration | None = None,
+    tracker: Tracker = SILENT,
+) -> dict[str, object]:
+    """Deploys a NIR file; returns the chip report.
+
+    Args:
+        config: How.
+        nir_file: A float network with metadata.
+        out: The bundle's folder.
+        given: Metadata that the file lacks, by `NirMeta` field.
+        calibration: Without it every scale is the one that just fits, and golden images are noise.
+        tracker: Shown progress.
+
+    Raises:
+        UnsupportedNodeError: If the network has no exact counterpart on the chip.
+        RangeError: If it fits its registers at no scale.
+    """
+    # Opened first: that the output cannot be written should not be said after the scale search.
+    with atomic_folder(out, marker=SUMS) as folder:
+        return _fill(folder, config, nir_file, given or {}, calibration, tracker)
+
+
+def _fill(
+    folder: Path,
+    config: DeployConfig,
+    nir_file: Path,
+    given: dict[str, Any],
+    calibration: Calibration | None,
+    tracker: Tracker,
+) -> dict[str, object]:
+    chip, precision = chip_named(config.chip), Precision(bits=config.bits)
+    graph = read_nir(nir_file)
+    network = lower(graph, read_meta(graph, **given))
+    search = _search(network, precision, config, calibration, tracker)
+    program, scales = quantize(
+        network, precision=precision, factors=search.factors if search else {}
+    )
+    certificates = certify(program, steps=network.meta.steps)
+    require(certificates)
+    found = golden(program, _golden_images(network, config, calibration))
+    report = chip_report(program, chip, scales=scales, certificates=certificates, rails=found.rails)
+    write_bundle(
+        folder,
+        nir_file=nir_file,
+        program=program,
+        found=found,
+        chip=report,
+        manifest=_manifest(config, nir_file, network, search, calibration),
+    )
+    return report
+
+
+def _search(
+    network: FloatNetwork,
+    precision: Precision,
+    config: DeployConfig,
+    calibration: Calibration | None,
+    tracker: Tracker,
+) -> Search | None:
+    if calibration is None:
+        return None
+    _check_shape(network, calibration.images)
+    images = torch.from_numpy(calibration.images).to(torch.float32) / LEVELS
+    labels = torch.from_numpy(calibration.labels)
+    return search_scales(
+        network, images, labels, precision=precision, config=config.search, tracker=tracker
+    )
+
+
+def _check_shape(network: FloatNetwork, images: np.ndarray) -> None:
+    if len(images) == 0 or tuple(images.shape[1:]) != network.input_shape:
+        raise DataError(
+            f"expected calibration images of shape {network.input_shape}, got "
+            f"{list(images.shape)}; pass the data that the network was trained on"
+        )
+
+
+def _golden_images(
+    network: FloatNetwork, config: DeployConfig, calibration: Calibration | None
+) -> np.ndarray:
+    if calibration is not None:
+        return calibration.images[: config.golden]
+    draw = generator(config.seed, "golden")
+    shape = (config.golden, *network.input_shape)
+    return draw.integers(0, LEVELS, shape, dtype=np.uint8, endpoint=True)
+
+
+def _manifest(
+    config: DeployConfig,
+    nir_file: Path,
+    network: FloatNetwork,
+    search: Search | None,
+    calibration: Calibration | None,
+) -> dict[str, object]:
+    return {
+        "config": asdict(config),
+        "model_sha256": sha256(nir_file),
+        "metadata": network.meta.to_metadata(),
+        "calibration": None if calibration is None else calibration.source,
+        "scales": "largest that fit (no calibration data)" if search is None else asdict(search),
+        "matches": "Lava fixed-point model",
+    }

@@ -1,0 +1,48 @@
+"""Which inputs a bundle is compared with Lava on, and the comparison itself."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from ..core.errors import ConfigError, DataError
+from ..core.randomness import generator
+from ..sim.arrays import read_arrays
+from ..sim.classifier import LEVELS, TwinClassifier
+from ..sim.parity import ParityReport, compare
+from .bundle import Bundle
+
+
+def parity_images(bundle: Bundle, *, samples: int, seed: int) -> UInt8[np.ndarray, "N C H W"]:
+    """The bundle's golden images, then noise on the lattice, `samples` in all."""
+    if samples < 1:
+        raise ConfigError(f"expected at least 1 sample, got {samples}; ask for more")
+    golden = read_arrays(bundle.path / "golden.npz")["images"].transpose(0, 3, 1, 2)[:samples]
+    draw = generator(seed, "parity")
+    shape = (samples - len(golden), *bundle.program.sources[0].shape)
+    noise = draw.integers(0, LEVELS, shape, dtype=np.uint8, endpoint=True)
+    return np.concatenate([golden, noise])
+
+
+def check_parity(
+    bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], *, timeout: float = 3600.0
+) -> ParityReport:
+    """Compares twin and Lava on images: every spike, u and v.
+
+    Raises:
+        DataError: If the images do not fit.
+        MissingAbilityError: If Lava is not installed.
+        OracleError: If Lava fails or hangs.
+    """
+    shape = bundle.program.sources[0].shape
+    if tuple(images.shape[1:]) != shape or images.dtype != np.uint8:
+        raise DataError(
+            f"expected uint8 images of shape {shape}, got {images.dtype} {list(images.shape)}; "
+            f"pass the data that the network was trained on"
+        )
+    chip = TwinClassifier(bundle.program)
+    payload = chip.payload(torch.from_numpy(images).to(torch.float32) / LEVELS)
+    return compare(
+        bundle.program, Path(bundle.network), payload.to(torch.int32).numpy(), timeout=timeout
+    )

@@ -1,0 +1,181 @@
+"""Float layers as integers: one scale S a population, for its weights, its bias and its threshold.
+
+w_int = round(w·S),  vth = round(θ·S),  bias_int = round(b·S),  dv = round(4096·(1 − λ))
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..core.errors import ConfigError, RangeError
+from ..sim.classifier import LEVELS
+from ..sim.program import (
+    DECAY_UNITY,
+    VTH_MAX,
+    Encoding,
+    Population,
+    Program,
+    Readout,
+    Source,
+    Synapse,
+)
+from .certify import certificate
+from .lower import FloatLayer, FloatNetwork
+
+BIAS_MAX = (1 << 15) - 1
+PAYLOAD_BITS = 9
+SHRINK = 0.98
+"""A scale whose certificate fails is lowered by this factor until it holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """Bits of a weight, sign included: 2 to 8."""
+
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 8:
+            raise ConfigError(f"expected 2 to 8 bits a weight, got {self.bits}; choose one of them")
+
+    @property
+    def peak(self) -> int:
+        """Greatest weight."""
+        return (1 << (self.bits - 1)) - 1
+
+
+def quantize(
+    network: FloatNetwork, *, precision: Precision, factors: Mapping[str, float]
+) -> tuple[Program, dict[str, float]]:
+    """Float layers as a Program whose certificates hold.
+
+    Args:
+        network: What to quantise.
+        precision: Of the weights.
+        factors: By layer, S as a multiple of the scale that just fits its largest weight: above
+            1 clips large weights, below 1 leaves headroom. Absent means 1.
+
+    Returns:
+        The program, and the scale S of every layer.
+
+    Raises:
+        RangeError: If a layer fits at no scale.
+    """
+    built: list[_Quantized] = []
+    for layer in network.layers:
+        scale = _largest_scale(layer, precision, factors.get(layer.name, 1.0))
+        built.append(_fitting(network, layer, scale, precision, tuple(built)))
+    return _program(network, tuple(built)), {q.population.name: q.scale for q in built}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Quantized:
+    population: Population
+    synapses: tuple[Synapse, ...]
+    scale: float
+    readout: Readout | None
+
+
+def _largest_scale(layer: FloatLayer, precision: Precision, factor: float) -> float:
+    """`factor` times the scale at which the largest weight fills its field; no field overflows."""
+    peak = max(float(np.abs(s.weight).max(initial=0.0)) for s in layer.synapses)
+    if peak == 0.0:
+        raise RangeError(
+            f"expected a weight that is not zero into {layer.name!r}, got none; leave the layer out"
+        )
+    limits = [factor * precision.peak / peak]
+    if layer.theta is not None:
+        limits.append(VTH_MAX / layer.theta)
+    bias = float(np.abs(layer.bias).max(initial=0.0))
+    if bias:
+        limits.append(BIAS_MAX / bias)
+    return min(limits)
+
+
+def _fitting(
+    network: FloatNetwork,
+    layer: FloatLayer,
+    scale: float,
+    precision: Precision,
+    before: tuple[_Quantized, ...],
+) -> _Quantized:
+    """The layer at the greatest scale up to `scale` for which its certificate holds."""
+    first = scale
+    while scale > first / 16:
+        for found in _candidates(layer, scale, precision, network.meta.steps, phase=len(before)):
+            program = _program(network, (*before, found))
+            if certificate(program, found.population, steps=network.meta.steps).holds:
+                return found
+        scale *= SHRINK
+    raise RangeError(
+        f"expected population {layer.name!r} to fit its registers, got overflow down to scale "
+        f"{scale:.4g}; its weights are too uneven for {precision.bits} bits"
+    )
+
+
+def _candidates(
+    layer: FloatLayer, scale: float, precision: Precision, steps: int, *, phase: int
+) -> list[_Quantized]:
+    """A hidden population; or a read-out, by its membrane if that is certain, else step by step."""
+    population = Population(
+        name=layer.name,
+        shape=layer.shape,
+        dv=round(DECAY_UNITY * (1.0 - layer.decay)),
+        vth=VTH_MAX if layer.theta is None else max(1, round(layer.theta * scale)),
+        bias=_bias(layer, scale),
+        phase=phase,
+    )
+    synapses = tuple(
+        Synapse(
+            target=layer.name,
+            weight=_rounded(synapse.weight, scale, precision.peak),
+            **{key: value for key, value in vars(synapse).items() if key != "weight"},
+        )
+        for synapse in layer.synapses
+    )
+    if layer.theta is not None:
+        return [_Quantized(population=population, synapses=synapses, scale=scale, readout=None)]
+    per_step = 1.0 / (scale * steps)
+    membrane = Readout(population=layer.name, kind="membrane", scale=per_step)
+    summed = replace(membrane, kind="sum")
+    return [
+        _Quantized(population=population, synapses=synapses, scale=scale, readout=membrane),
+        _Quantized(
+            population=replace(population, dv=DECAY_UNITY),
+            synapses=synapses,
+            scale=scale,
+            readout=summed,
+        ),
+    ]
+
+
+def _rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:
+    return np.clip(np.round(weight * scale), -peak, peak).astype(np.int32)
+
+
+def _bias(layer: FloatLayer, scale: float) -> np.ndarray | None:
+    bias = np.round(layer.bias * scale).astype(np.int32)
+    return bias.reshape(-1, *(1 for _ in layer.shape[1:])) if bias.any() else None
+
+
+def _program(network: FloatNetwork, built: tuple[_Quantized, ...]) -> Program:
+    """The layers so far as a Program; its last layer is read if it is a read-out."""
+    readout = built[-1].readout
+    if network.meta.readout == "spikes":
+        readout = Readout(population=built[-1].population.name, kind="spikes", scale=1.0)
+    source = Source(
+        name=network.source,
+        shape=network.input_shape,
+        low=-max(network.offset),
+        high=LEVELS - min(network.offset),
+        message_bits=PAYLOAD_BITS,
+    )
+    return Program(
+        sources=(source,),
+        populations=tuple(layer.population for layer in built),
+        synapses=tuple(s for layer in built for s in layer.synapses),
+        outputs=(built[-1].population.name,),
+        encoding=Encoding(offset=network.offset, steps=network.meta.steps),
+        readout=readout,
+    )

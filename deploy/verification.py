@@ -1,0 +1,68 @@
+"""Checking a bundle: its hashes, and its golden vectors on every executor at hand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.axes import images_to_maps
+from ..core.errors import NotEqualError
+from ..sim.arrays import read_arrays
+from ..sim.lava import lava_status
+from .bundle import Bundle, check_sums, read_bundle
+from .executors import Executed, load_float, run_float, run_on_lava, run_twin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check: what was done, and whether it could be."""
+
+    name: str
+    detail: str
+    was_run: bool = True
+
+
+def verify_bundle(folder: Path, *, device: str = "cpu") -> tuple[Check, ...]:
+    """Checks a bundle.
+
+    Raises:
+        FormatError: If the folder is no bundle.
+        NotEqualError: If a file changed, or an executor does not reproduce the golden vectors.
+    """
+    files = check_sums(folder)
+    bundle = read_bundle(folder)
+    arrays = read_arrays(folder / "golden.npz")
+    images = images_to_maps(arrays["images"])
+    twin = run_twin(bundle, images, device)
+    _require_equal("twin", twin, arrays)
+    done = [
+        Check(name="hashes", detail=f"{files} files as sealed"),
+        Check(name="twin", detail=f"{len(images)} golden samples, every spike and logit equal"),
+        _float(bundle, images, arrays),
+    ]
+    lava = lava_status()
+    if not lava.available:
+        return (*done, Check(name="lava", detail=f"not run: {lava.reason}", was_run=False))
+    _require_equal("lava", run_on_lava(bundle, images), arrays)
+    return (
+        *done,
+        Check(name="lava", detail=f"{len(images)} golden samples, every spike and logit equal"),
+    )
+
+
+def _require_equal(name: str, found: Executed, golden: dict[str, np.ndarray]) -> None:
+    for key, value in found.arrays().items():
+        if key in golden and not np.array_equal(value, golden[key]):
+            where = tuple(int(i) for i in np.argwhere(value != golden[key])[0])
+            raise NotEqualError(
+                f"expected {key} on {name} as in golden.npz, got another value at {where}; the "
+                f"bundle and this executor disagree"
+            )
+
+
+def _float(bundle: Bundle, images: np.ndarray, golden: dict[str, np.ndarray]) -> Check:
+    """The float network is another network: its agreement is told, not demanded."""
+    network = load_float(bundle.nir, bundle.metadata)
+    classes = run_float(network, {"images": images}).predictions
+    same = int((classes == golden["predictions"]).sum())
+    return Check(name="float", detail=f"{same} of {len(images)} golden samples in the same class")
