@@ -1,0 +1,1 @@
+"""Does robustness survive deployment? Two models, one threat model, one verdict."""

@@ -1,0 +1,117 @@
+"""What an audit is asked to do."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..attacks.lattice import LEVELS, NORMS, ThreatModel
+from ..attacks.suite import Suite, suite_named
+from ..core.errors import ConfigError
+
+CURVE = (0, 1, 2, 4, 8, 16, 32, 64, LEVELS)
+CURVE_STEPS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """An audit of a float network beside its chip, on the first samples of a test set.
+
+    Args:
+        suite: Name of a suite of attacks.
+        samples: How many of the first test samples; None for all.
+        epsilon: Radius of the ball in input units; on the lattice floor(255·epsilon) levels.
+        norm: "linf".
+        lattice: True: float and chip are compared on 8-bit images, the only ones a chip can take.
+        continuous: Whether the float network is also attacked off the lattice, in its own row.
+        seed: Decides every random draw, together with the index of the sample.
+        restarts: Runs of each attack that has a random start.
+        estimators: Spike derivatives to use on both models; None for all that each offers.
+        batch_size: Every batch is padded to it, so that results do not depend on neighbours.
+        curve: Levels of 255 at which accuracy against epsilon is measured.
+        curve_samples: The curve uses at most so many of the first samples.
+        confidence: Of every interval.
+        shards: 1.
+        engine: "local".
+
+    Raises:
+        ConfigError: If a value is unknown, out of range, or not in this version.
+    """
+
+    suite: str = "quick"
+    samples: int | None = None
+    epsilon: float = 8 / 255
+    norm: str = "linf"
+    lattice: bool = True
+    continuous: bool = True
+    seed: int = 0
+    restarts: int = 1
+    estimators: tuple[str, ...] | None = None
+    batch_size: int = 64
+    curve: tuple[int, ...] = CURVE
+    curve_samples: int = 256
+    confidence: float = 0.95
+    shards: int = 1
+    engine: str = "local"
+
+    def __post_init__(self) -> None:
+        suite_named(self.suite)
+        self._check_threat()
+        self._check_counts()
+        self._check_curve()
+        self._check_scale()
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(f"expected a confidence in 0.5..1, got {self.confidence}; use 0.95")
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The threat model that float and chip are compared under."""
+        return ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True)
+
+    @property
+    def attacks(self) -> Suite:
+        """The suite itself."""
+        return suite_named(self.suite)
+
+    def _check_threat(self) -> None:
+        if self.norm not in NORMS:
+            raise ConfigError(
+                f"expected the norm linf, got {self.norm!r}; other norms are not in this version"
+            )
+        if not self.lattice:
+            raise ConfigError(
+                "expected lattice = true, got false; a chip takes 8-bit images only, "
+                "continuous = true adds a row for the float network off the lattice"
+            )
+        ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True)
+
+    def _check_counts(self) -> None:
+        counts = {
+            "samples": 1 if self.samples is None else self.samples,
+            "restarts": self.restarts,
+            "batch_size": self.batch_size,
+            "curve_samples": self.curve_samples,
+        }
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"expected {name} of 1 or more, got {value}; raise it")
+        if self.seed < 0:
+            raise ConfigError(f"expected a seed of 0 or more, got {self.seed}; choose another")
+        if self.estimators == ():
+            raise ConfigError("expected at least one estimator, got none; name one or leave it out")
+
+    def _check_curve(self) -> None:
+        is_rising = all(a < b for a, b in pairwise(self.curve))
+        if not self.curve or self.curve[0] < 0 or self.curve[-1] > LEVELS or not is_rising:
+            raise ConfigError(
+                f"expected a curve of rising levels in 0..{LEVELS}, got {list(self.curve)}; "
+                "epsilon 8/255 is level 8"
+            )
+
+    def _check_scale(self) -> None:
+        if self.shards != 1:
+            raise ConfigError(
+                f"expected shards = 1, got {self.shards}; more shards are not in this version"
+            )
+        if self.engine != "local":
+            raise ConfigError(
+                f"expected the engine local, got {self.engine!r}; others are not in this version"
+            )

@@ -1,0 +1,108 @@
+"""A checkpoint and a bundle as the two models of an audit, checked to belong together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ConfigError, DataError
+from ..core.files import sha256
+from ..datasets.images import ImageData, fingerprint
+from ..deploy.bundle import SUMS, Bundle, read_bundle
+from ..sim.classifier import TwinClassifier
+from ..train.checkpoint import checkpoint_file
+from ..train.checkpoint import load as load_checkpoint
+from ..train.network import SpikingNetwork
+from ..train.target import NetworkTarget
+from .config import AuditConfig
+from .rates import RateMeter
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deployed:
+    """A float network and its chip.
+
+    Args:
+        network: The trained network.
+        float_target: It, as attacks see it.
+        hardware_target: The chip's integers, as attacks see them.
+        context: What an audit writes down about both.
+    """
+
+    network: SpikingNetwork
+    float_target: NetworkTarget
+    hardware_target: TwinClassifier
+    context: dict[str, Any]
+
+    @property
+    def rates(self) -> dict[str, RateMeter]:
+        """What measures spike rates on either side."""
+        return {"float": self.network.rates, "hardware": self.hardware_target.rates}
+
+
+def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Deployed:
+    """Opens both.
+
+    Raises:
+        FormatError: If either is damaged.
+        NotEqualError: If the bundle was changed after it was sealed.
+        DataError: If they take other images.
+    """
+    network = load_checkpoint(checkpoint).to(device)
+    opened = read_bundle(bundle)
+    _check_pair(network, opened)
+    return Deployed(
+        network=network,
+        float_target=NetworkTarget(network),
+        hardware_target=TwinClassifier(opened.program, device=device),
+        context={
+            "architecture": network.config.architecture,
+            "checkpoint_sha256": sha256(checkpoint_file(checkpoint)),
+            "bundle_sha256": sha256(bundle / SUMS),
+            "bits": opened.manifest["config"]["bits"],
+        },
+    )
+
+
+def data_context(data: ImageData) -> dict[str, Any]:
+    """What an audit writes down about its data."""
+    return {"data": data.name, "data_sha256": fingerprint(data)}
+
+
+def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None:
+    """Refuses data that neither model was made for.
+
+    Raises:
+        DataError: If the images' shape or the classes do not fit.
+        ConfigError: If there are fewer test images than the audit asks for.
+    """
+    expected = tuple(deployed.network.config.input_shape)
+    if tuple(data.image_shape) != expected:
+        raise DataError(
+            f"expected images of shape {expected}, got {tuple(data.image_shape)} in {data.name}; "
+            f"pass the data that the network was trained on"
+        )
+    if int(data.test_labels.max()) >= deployed.network.config.classes:
+        raise DataError(
+            f"expected labels below {deployed.network.config.classes}, got "
+            f"{int(data.test_labels.max())} in {data.name}; pass the data of training"
+        )
+    if config.samples is not None and config.samples > len(data.test_labels):
+        raise ConfigError(
+            f"expected at most {len(data.test_labels)} samples of {data.name}, got "
+            f"{config.samples}; ask for fewer"
+        )
+
+
+def _check_pair(network: SpikingNetwork, bundle: Bundle) -> None:
+    shape, program = tuple(network.config.input_shape), bundle.program
+    if program.sources[0].shape != shape:
+        raise DataError(
+            f"expected a bundle for images {shape}, got {program.sources[0].shape} in "
+            f"{bundle.path}; deploy this checkpoint"
+        )
+    offset = None if program.encoding is None else program.encoding.offset
+    if offset != tuple(network.config.mean):
+        raise DataError(
+            f"expected the lattice mean {tuple(network.config.mean)}, got {offset} in "
+            f"{bundle.path}; deploy this checkpoint"
+        )

@@ -1,0 +1,116 @@
+"""Parts of an unfinished audit on disk, so that a stopped one goes on where it stood."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import ConfigError, FormatError
+from ..core.files import atomic_path, read_json, write_json
+from .ledger import SCHEMA
+
+FINGERPRINT = "fingerprint.json"
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """SHA-256 over everything that decides an audit's results."""
+    canonical = json.dumps(identity, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Journal:
+    """A folder with one Parquet file a finished piece of work.
+
+    Args:
+        folder: Made where it is absent.
+        identity: Everything that decides the results; parts of another one are never used.
+        resume: Whether to use the parts that are there; else they are deleted first.
+
+    Raises:
+        ConfigError: If the parts belong to another audit, or the folder is not one of parts.
+    """
+
+    def __init__(self, folder: Path, *, identity: Mapping[str, Any], resume: bool) -> None:
+        self.folder = folder
+        self._identity = dict(identity)
+        if folder.exists():
+            self._open(resume=resume)
+        if not folder.exists():
+            write_json(folder / FINGERPRINT, self._identity)
+
+    def rows(self, name: str, compute: Callable[[], pa.Table]) -> pa.Table:
+        """The part called `name`: read where it is there, else computed and written.
+
+        Raises:
+            FormatError: If the part is there but is no table of ours.
+        """
+        path = self.folder / f"{name}.parquet"
+        if path.exists():
+            return _read(path)
+        table = compute()
+        write_table(path, table)
+        return table
+
+    def discard(self) -> None:
+        """Deletes the parts: what they held is in the finished files."""
+        shutil.rmtree(self.folder)
+
+    def _open(self, *, resume: bool) -> None:
+        known = self.folder / FINGERPRINT
+        if not known.is_file():
+            raise ConfigError(
+                f"expected parts of an audit in {self.folder}, got something else; "
+                "move it away or choose another output"
+            )
+        if not resume:
+            self.discard()
+            return
+        theirs = read_json(known)
+        if theirs != self._identity:
+            raise ConfigError(
+                f"expected parts of the same audit in {self.folder}, got another "
+                f"{', '.join(_differences(theirs, self._identity))}; "
+                "repeat those options, or start anew without resuming"
+            )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Writes Parquet, whole or not at all."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise FormatError(
+            f"expected a part of an audit at {path}, got {error}; delete that file"
+        ) from error
+    if table.schema != SCHEMA:
+        raise FormatError(
+            f"expected the columns {', '.join(SCHEMA.names)} in {path}, got "
+            f"{', '.join(table.schema.names)}; delete that file"
+        )
+    return table
+
+
+def _differences(theirs: Any, ours: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Names of what differs, `config.epsilon`."""
+    if not isinstance(theirs, dict):
+        return [prefix.rstrip(".") or "fingerprint"]
+    found: list[str] = []
+    for key in sorted({*theirs, *ours}):
+        mine, other = ours.get(key), theirs.get(key)
+        if mine == other:
+            continue
+        if isinstance(mine, Mapping):
+            found += _differences(other, mine, f"{prefix}{key}.")
+        else:
+            found.append(f"{prefix}{key}")
+    return found

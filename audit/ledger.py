@@ -1,0 +1,163 @@
+"""What happened to each sample: one row a sample, attack, estimator and cell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
+
+from ..core.errors import DataError
+
+SIDES = ("float", "hardware")
+"""The two models."""
+
+CELLS = (
+    ("float", "float"),
+    ("float", "hardware"),
+    ("hardware", "hardware"),
+    ("hardware", "float"),
+)
+"""Crafted on, evaluated on."""
+
+CLEAN, SUITE, CONTROL, CONTINUOUS, CURVE = "clean", "suite", "control", "continuous", "curve"
+"""What a row was measured for. Controls (plain noise) and the curve stay out of the verdict."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("sample", pa.int64(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("source", pa.string()),
+        pa.field("evaluated_on", pa.string(), nullable=False),
+        pa.field("attack", pa.string()),
+        pa.field("estimator", pa.string()),
+        pa.field("restarts", pa.int32()),
+        pa.field("epsilon", pa.float64(), nullable=False),
+        pa.field("is_right", pa.bool_(), nullable=False),
+        pa.field("is_tied", pa.bool_()),
+        pa.field("queries", pa.int64()),
+        pa.field("zero_gradients", pa.float32()),
+        pa.field("loss", pa.float32()),
+    ]
+)
+"""`is_right`: judged right by the rule of the suite, whatever the clean image gave. `loss`: cross
+entropy on `evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that
+were exactly zero."""
+
+ROBUST = pa.field("is_robust", pa.bool_(), nullable=False)
+"""Right here and right on the clean image: in finished ledgers only."""
+
+
+def cell_name(source: str, evaluated_on: str) -> str:
+    """`float_on_hardware`: crafted on the float network, evaluated on the chip."""
+    return f"{source}_on_{evaluated_on}"
+
+
+def rows(count: int, **columns: Any) -> pa.Table:
+    """A table of `count` rows; a column is an array, one value for all, or left out for null."""
+    arrays = []
+    for field in SCHEMA:
+        value = columns.pop(field.name, None)
+        values = value.tolist() if isinstance(value, np.ndarray) else [value] * count
+        if field.type == pa.float32():
+            values = [None if x is None or np.isnan(x) else x for x in values]
+        arrays.append(pa.array(values, type=field.type))
+    assert not columns, f"unknown columns {sorted(columns)}"
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+class Ledger:
+    """Rows of all samples, read by question.
+
+    Args:
+        table: Rows of `SCHEMA`; for each question the same samples in the same order.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._rows = table
+        self._columns = {
+            name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names
+        }
+        self.clean_right = {side: self._clean(side) for side in SIDES}
+        """Which samples each model gets right without an attack, in the order of the rows."""
+
+    def members(self, role: str, source: str) -> tuple[tuple[str, str | None], ...]:
+        """Attack and estimator of everything that ran on `source`, in the order it ran."""
+        found = self._select({"role": role, "source": source})
+        pairs = zip(
+            *(self._columns[c][found].tolist() for c in ("attack", "estimator")), strict=True
+        )
+        return tuple(dict.fromkeys(pairs))
+
+    def right(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
+        """`is_right` of the rows where every column has its value.
+
+        Raises:
+            DataError: If there are none.
+        """
+        return self._column("is_right", where).astype(bool)
+
+    def robust(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
+        """Right there and right on the clean image, for one attack."""
+        return self.right(**where) & self.clean_right[str(where["evaluated_on"])]
+
+    def survivors(
+        self, role: str, source: str, evaluated_on: str, *, attacks: Sequence[str] | None = None
+    ) -> Bool[np.ndarray, " N"]:
+        """Clean-correct, and right under every attack of the role (or every one of `attacks`)."""
+        kept = self.clean_right[evaluated_on].copy()
+        return kept & self.unbroken(role, source, evaluated_on, attacks=attacks)
+
+    def unbroken(
+        self, role: str, source: str, evaluated_on: str, *, attacks: Sequence[str] | None = None
+    ) -> Bool[np.ndarray, " N"]:
+        """Right under every attack, whatever the clean image gave."""
+        kept = np.ones(len(self.clean_right[evaluated_on]), dtype=bool)
+        for attack, estimator in self.members(role, source):
+            if attacks is None or attack in attacks:
+                kept &= self.right(
+                    role=role,
+                    source=source,
+                    evaluated_on=evaluated_on,
+                    attack=attack,
+                    estimator=estimator,
+                )
+        return kept
+
+    def mean(self, column: str, **where: str | float | None) -> float | None:
+        """Mean of a number over the rows; None where it is null."""
+        found = self._column(column, where).astype(float)
+        return None if np.isnan(found).any() else float(found.mean())
+
+    def total(self, column: str, **where: str | float | None) -> int:
+        """How many rows have a true value."""
+        return int(self._column(column, where).sum())
+
+    def finished(self) -> pa.Table:
+        """All rows with `is_robust`, as they are published."""
+        samples = self._column("sample", {"role": CLEAN, "evaluated_on": SIDES[0]}).tolist()
+        clean = {
+            side: dict(zip(samples, self.clean_right[side].tolist(), strict=True)) for side in SIDES
+        }
+        names = ("sample", "evaluated_on", "is_right")
+        columns = (self._rows[name].to_pylist() for name in names)
+        robust = [
+            right and clean[side][sample] for sample, side, right in zip(*columns, strict=True)
+        ]
+        return self._rows.append_column(ROBUST, pa.array(robust, type=ROBUST.type))
+
+    def _clean(self, side: str) -> Bool[np.ndarray, " N"]:
+        return self.right(role=CLEAN, evaluated_on=side)
+
+    def _column(self, name: str, where: Mapping[str, Any]) -> np.ndarray:
+        found = self._select(where)
+        if not found.any():
+            raise DataError(f"expected results for {dict(where)}, got none; run the audit again")
+        return self._columns[name][found]
+
+    def _select(self, where: Mapping[str, Any]) -> Bool[np.ndarray, " rows"]:
+        is_chosen = np.ones(len(self._rows), dtype=bool)
+        for name, value in where.items():
+            # Strings with nulls are objects; None is compared by element, too.
+            is_chosen &= self._columns[name] == value
+        return is_chosen

@@ -1,0 +1,59 @@
+"""How numbers are written on the page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NONE = "–"
+MINUS = "−"
+
+
+def percent(value: float | None) -> str:
+    """`61.5 %` of a share; a dash where there is none."""
+    return NONE if value is None else f"{100 * value:.1f} %"
+
+
+def bounds(interval: Mapping[str, float]) -> str:
+    """`54.6 to 68.0 %` of an interval of shares."""
+    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %"
+
+
+def points(value: float) -> str:
+    """`−4.5` of a difference in percentage points."""
+    return f"{value:+.1f}".replace("-", MINUS)
+
+
+def plain(value: int | float | str | bool | None) -> str:
+    """Four significant digits of a number, anything else as it is; a dash where there is none."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.replace("-", MINUS, 1) if not isinstance(value, str) else text
+
+
+def words(name: str) -> str:
+    """`noise as strong as fgsm` of a key."""
+    return name.replace("_", " ")
+
+
+def layer_names(rates: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Layers of both models in the order of the one that has more; what only the other has, last.
+
+    A chip has relay populations between the float network's layers.
+    """
+    names = [[row["layer"] for row in of_side] for of_side in rates.values()]
+    return list(dict.fromkeys(name for row in sorted(names, key=len, reverse=True) for name in row))
+
+
+def flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested JSON as rows of a table, `network.steps`."""
+    if isinstance(value, Mapping):
+        children = [(f"{prefix}.{key}" if prefix else str(key), value[key]) for key in value]
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        children = [(f"{prefix}[{index}]", item) for index, item in enumerate(value)]
+    elif isinstance(value, list):
+        return [(prefix, ", ".join(plain(item) for item in value))]
+    else:
+        return [(prefix, plain(value))]
+    return [row for name, child in children for row in flat(child, name)]

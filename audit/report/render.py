@@ -1,0 +1,106 @@
+"""From audit.json to a page: checks it, writes the numbers, fills the template."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from ..ledger import CELLS, SIDES, cell_name
+from ..schema import check
+from ..verdict import epsilon_text, raised, sentences
+from . import numbers
+from .plots import NAMES, curve_plot, rate_plot
+
+TEMPLATE = "page.html.j2"
+STYLE = "page.css"
+
+
+def render(audit: Mapping[str, Any]) -> str:
+    """A page of HTML that asks nothing of the network.
+
+    Args:
+        audit: The content of an audit.json.
+
+    Raises:
+        FormatError: If it is not one, or of another version.
+    """
+    audit = check(audit)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        percent=numbers.percent,
+        bounds=numbers.bounds,
+        points=numbers.points,
+        plain=numbers.plain,
+        words=numbers.words,
+        epsilon=epsilon_text,
+    )
+    page = environment.from_string(_part(TEMPLATE))
+    return page.render(
+        audit=audit,
+        style=_part(STYLE),
+        verdict=sentences(audit),
+        sides=SIDES,
+        cells=[cell_name(*cell) for cell in CELLS],
+        names=NAMES,
+        raised=raised(audit),
+        alarms=_by_name(audit["alarms"]),
+        unknown_rates=list(dict.fromkeys(_unknown_rates(audit))),
+        curve=curve_plot(audit["curve"], epsilon=audit["epsilon"]),
+        rates=rate_plot(audit["rates"]) if any(audit["rates"].values()) else None,
+        layers=_layers(audit["rates"]),
+        setup=_setup(audit),
+        context=numbers.flat(audit["context"]),
+    )
+
+
+def _by_name(alarms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Alarms of one name together: they mean the same for both models."""
+    names = dict.fromkeys(alarm["name"] for alarm in alarms)
+    return [[alarm for alarm in alarms if alarm["name"] == name] for name in names]
+
+
+def _unknown_rates(audit: Mapping[str, Any]) -> list[str]:
+    """Why rates of false alarms are missing."""
+    reasons = (alarm["false_alarm_reason"] for alarm in audit["alarms"])
+    return [reason for reason in reasons if reason]
+
+
+def _layers(rates: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a layer; a model that does not have it is left null."""
+    of_side = {side: {row["layer"]: row["rate"] for row in rates[side]} for side in SIDES}
+    return [
+        {"layer": name, **{side: of_side[side].get(name) for side in SIDES}}
+        for name in numbers.layer_names(rates)
+    ]
+
+
+def _setup(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the numbers depend on."""
+    keys = (
+        "matches",
+        "n",
+        "epsilon",
+        "epsilon_requested",
+        "norm",
+        "lattice",
+        "suite",
+        "rule",
+        "restarts",
+        "seed",
+        "confidence",
+        "batch_size",
+        "device",
+        "targets",
+        "ties",
+        "curve_attack",
+        "methods",
+        "fingerprint",
+    )
+    return [row for key in keys for row in numbers.flat(audit[key], numbers.words(key))]
+
+
+def _part(name: str) -> str:
+    return resources.files(__name__.rpartition(".")[0]).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,95 @@
+"""The images under audit, cut into batches of one fixed size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+
+from ..attacks.lattice import LEVELS, snap
+from ..core.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """`count` samples, padded with copies of the first one to the size of every other batch."""
+
+    images: Float[Tensor, "B C H W"]
+    labels: Int64[Tensor, " B"]
+    keys: Int64[Tensor, " B"]
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """Images with labels and keys.
+
+    Args:
+        images: On the uint8 lattice.
+        labels: Their classes.
+        keys: Index of each in the official test order: its name, and what its random draws use.
+
+    Raises:
+        DataError: If there are none, or the arrays do not fit together.
+    """
+
+    images: UInt8[np.ndarray, "N C H W"]
+    labels: Int64[np.ndarray, " labels"]
+    keys: Int64[np.ndarray, " keys"]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.images), len(self.labels), len(self.keys)}
+        if len(lengths) != 1 or 0 in self.images.shape:
+            raise DataError(
+                f"expected one label and one key an image, and one image at least, got "
+                f"{list(self.images.shape)} images, {len(self.labels)} labels, "
+                f"{len(self.keys)} keys; check the data"
+            )
+        if len(np.unique(self.keys)) != len(self.keys):
+            raise DataError("expected each sample once, got repeated keys; number the samples")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def where(self, is_chosen: Bool[np.ndarray, " N"]) -> "Samples":
+        """Those that the mask chooses, in order.
+
+        Raises:
+            DataError: If it chooses none.
+        """
+        return Samples(
+            images=self.images[is_chosen],
+            labels=self.labels[is_chosen],
+            keys=self.keys[is_chosen],
+        )
+
+    def first(self, count: int) -> "Samples":
+        """The first `count`, or all where there are fewer."""
+        return self.where(np.arange(len(self)) < count)
+
+    def batch_count(self, size: int) -> int:
+        """How many batches of `size` hold all samples."""
+        return -(-len(self) // size)
+
+    def batch(self, number: int, size: int, *, device: torch.device) -> Batch:
+        """One batch, padded to `size`.
+
+        Float convolutions differ in the last bit between batch sizes, which flips spikes: a batch
+        that is not full must not be smaller.
+        """
+        rows = np.arange(number * size, min((number + 1) * size, len(self)))
+        padded = np.concatenate([rows, np.repeat(rows[:1], size - len(rows))])
+        images = torch.from_numpy(self.images[padded]).to(device)
+        return Batch(
+            images=snap(images.to(torch.float32) / LEVELS),
+            labels=torch.from_numpy(self.labels[padded]).to(device),
+            keys=torch.from_numpy(self.keys[padded]).to(device),
+            count=len(rows),
+        )
+
+    def batches(self, size: int, *, device: torch.device) -> Iterator[Batch]:
+        """All samples in order, in padded batches."""
+        for number in range(self.batch_count(size)):
+            yield self.batch(number, size, device=device)

@@ -1,0 +1,226 @@
+"""The form of audit.json: one JSON Schema, published as `docs/audit.schema.json` and enforced."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .alarms import RULES
+from .form import check_value
+from .ledger import CELLS, SIDES, cell_name
+from .verdict import MATCHES
+
+FORMAT = "spikeproof audit 1"
+
+Schema = dict[str, Any]
+
+
+def _object(properties: Mapping[str, Any], *, description: str = "") -> Schema:
+    """An object with exactly these keys."""
+    found: Schema = {
+        "type": "object",
+        "properties": dict(properties),
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
+    return {**found, "description": description} if description else found
+
+
+def _array(items: Schema, *, description: str) -> Schema:
+    return {"type": "array", "items": items, "description": description}
+
+
+def _text(description: str) -> Schema:
+    return {"type": "string", "description": description}
+
+
+def _number(description: str, *, nullable: bool = False, **limits: int | float) -> Schema:
+    kind: str | list[str] = ["number", "null"] if nullable else "number"
+    return {"type": kind, "description": description, **limits}
+
+
+def _share(description: str, *, nullable: bool = False) -> Schema:
+    return _number(description, nullable=nullable, minimum=0, maximum=1)
+
+
+def _count(description: str, *, least: int = 0) -> Schema:
+    return {"type": "integer", "minimum": least, "description": description}
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+INTERVAL = _object(
+    {
+        "value": _share("Share of the samples."),
+        "low": _share("Lower bound."),
+        "high": _share("Upper bound."),
+    }
+)
+
+
+def _each_side(schema: Schema, description: str) -> Schema:
+    return _object(dict.fromkeys(SIDES, schema), description=description)
+
+
+def _each_cell(schema: Schema, description: str) -> Schema:
+    return _object({cell_name(*cell): schema for cell in CELLS}, description=description)
+
+
+ATTACK = _object(
+    {
+        "name": _text("Key of the attack."),
+        "estimator": {
+            "type": ["string", "null"],
+            "description": "How spikes are differentiated; null where no gradient is taken.",
+        },
+        "steps": _count("Gradient steps of one restart."),
+        "step_size": _number("In input units; null where it follows from epsilon.", nullable=True),
+        "queries": _each_side(
+            _number("Null where the model lacks the estimator.", nullable=True, minimum=0),
+            "Forward passes a sample, by the model attacked.",
+        ),
+        "zero_gradients": _each_side(
+            _share("Null where there are none.", nullable=True),
+            "Share of input gradient entries that were exactly zero, by the model attacked.",
+        ),
+        "accuracy": _each_cell(
+            _share("Null where the source lacks the estimator.", nullable=True),
+            "Share clean-correct and right under this attack alone: crafted on, evaluated on.",
+        ),
+    }
+)
+
+CURVE_POINT = _object(
+    {
+        "level": {**_count("Epsilon in levels of 255."), "maximum": 255},
+        "epsilon": _share("In input units."),
+        "n": _count("Samples.", least=1),
+        **dict.fromkeys(SIDES, INTERVAL),
+    }
+)
+
+ALARM = _object(
+    {
+        "name": {"type": "string", "enum": [rule.name for rule in RULES]},
+        "model": {"type": "string", "enum": list(SIDES)},
+        "value": _number("What was measured; null where nothing was.", nullable=True),
+        "threshold": _number("Where the alarm is raised; `meaning` says which side counts."),
+        "raised": {"type": ["boolean", "null"]},
+        "meaning": _text("What the value is, and what a raised alarm means."),
+        "reason": {"type": ["string", "null"], "description": "Why nothing was measured."},
+        "false_alarm_rate": _share("Null until it is measured.", nullable=True),
+        "false_alarm_reason": {"type": ["string", "null"], "description": "Why it is null."},
+    }
+)
+
+RATE = _object(
+    {
+        "layer": _text("Name of the layer or population."),
+        "rate": _number("Spikes a neuron and step.", minimum=0),
+    }
+)
+
+SCHEMA: Schema = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "spikeproof audit",
+    **_object(
+        {
+            "format": {"type": "string", "const": FORMAT},
+            "matches": {
+                "type": "string",
+                "const": MATCHES,
+                "description": "What the hardware model equals bit for bit; not silicon.",
+            },
+            "n": _count("Samples: the first of the official test order.", least=1),
+            "epsilon": _share("Radius that was used, in input units."),
+            "epsilon_requested": _share("Radius that was asked for."),
+            "norm": {"type": "string", "enum": ["linf"]},
+            "lattice": {"type": "boolean", "description": "Whether images are k/255."},
+            "suite": _text("Name of the suite of attacks."),
+            "rule": _text("When an attack counts as successful in the white-box cells."),
+            "restarts": _count("Runs of each attack with a random start.", least=1),
+            "seed": _count("Of all random draws."),
+            "confidence": _number("Of every interval.", minimum=0.5, maximum=1),
+            "batch_size": _count("Every batch is padded to it.", least=1),
+            "device": _text("Kind of device that both models ran on."),
+            "targets": _each_side({"type": "string"}, "What the models call themselves."),
+            "clean": _each_side(INTERVAL, "Accuracy without an attack."),
+            "robust": _each_cell(
+                INTERVAL,
+                "Share clean-correct and right under every attack: crafted on, evaluated on.",
+            ),
+            "robust_continuous_float": {
+                **_nullable(INTERVAL),
+                "description": "The float network under attacks that need not be 8-bit images.",
+            },
+            "published_rule": {
+                **_nullable(_each_cell(INTERVAL, "")),
+                "description": "Paper suite only: a sample that is wrong without an attack counts "
+                "as right if the attacks repair it.",
+            },
+            "difference": _object(
+                {
+                    "value": _number("Points.", minimum=-100, maximum=100),
+                    "low": _number("Lower bound.", minimum=-100, maximum=100),
+                    "high": _number("Upper bound.", minimum=-100, maximum=100),
+                },
+                description="White-box robust accuracy on the chip minus on the float network, in "
+                "percentage points, on the same samples.",
+            ),
+            "mcnemar": _object(
+                {
+                    "p": _share("Exact, two-sided."),
+                    "both": _count("Robust on both."),
+                    "only_float": _count("Robust on the float network only."),
+                    "only_hardware": _count("Robust on the chip only."),
+                    "neither": _count("Robust on neither."),
+                }
+            ),
+            "survival": _object(
+                {
+                    "value": _number("Ratio.", nullable=True, minimum=0),
+                    "low": _number("Lower bound.", nullable=True, minimum=0),
+                    "high": _number("Upper bound.", nullable=True, minimum=0),
+                    "reason": {"type": ["string", "null"], "description": "Why it is null."},
+                },
+                description="Robust accuracy on the chip over that of the float network.",
+            ),
+            "ties": _each_side(
+                _count("Samples."), "Clean samples whose largest logit is shared by two classes."
+            ),
+            "attacks": _array(ATTACK, description="Each attack with each estimator."),
+            "curve": _array(CURVE_POINT, description="White-box accuracy against epsilon."),
+            "curve_attack": _text("What attacked at every point of the curve."),
+            "alarms": _array(ALARM, description="Signs of false robustness."),
+            "rates": _each_side(
+                _array(RATE, description="In the order of the layers; empty if not measured."),
+                "How often neurons fire on the clean samples.",
+            ),
+            "methods": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "How intervals and tests are computed.",
+            },
+            "context": {
+                "type": "object",
+                "description": "Network, data and hashes, as the caller gave them.",
+            },
+            "versions": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "Of everything that decides results.",
+            },
+            "fingerprint": _text("SHA-256 over options, attacks, samples and context."),
+        }
+    ),
+}
+
+
+def check(audit: Any) -> dict[str, Any]:
+    """The audit itself, where it has the form of `SCHEMA`.
+
+    Raises:
+        FormatError: If a key is missing, unknown, or holds something else; names the first.
+    """
+    check_value(audit, SCHEMA, place="audit")
+    return audit

@@ -1,0 +1,127 @@
+"""From rows to the numbers of audit.json."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..attacks.lattice import LEVELS
+from ..attacks.suite import attack_named
+from ..attacks.target import Target
+from ..core.randomness import generator
+from .alarms import Curve, Evidence, alarms
+from .cells import members
+from .config import AuditConfig
+from .ledger import CELLS, CLEAN, CONTINUOUS, SIDES, SUITE, Ledger, cell_name
+from .statistics import RESAMPLES, difference, mcnemar_exact, pairs, share, survival
+
+METHODS = {
+    "shares": "Wilson score interval",
+    "difference": "Newcombe 1998, method 10, paired",
+    "survival": f"percentile bootstrap over samples, {RESAMPLES} resamples",
+    "mcnemar": "exact, two-sided",
+}
+
+
+def summarize(
+    config: AuditConfig, *, ledger: Ledger, curve: Curve, targets: Mapping[str, Target]
+) -> dict[str, Any]:
+    """Everything in audit.json that follows from the rows."""
+    found = alarms(Evidence(ledger=ledger, curve=curve, config=config))
+    return {
+        "clean": {side: _share(config, ledger.clean_right[side]) for side in SIDES},
+        "robust": {
+            cell_name(*cell): _share(config, ledger.survivors(SUITE, *cell)) for cell in CELLS
+        },
+        "robust_continuous_float": _continuous(config, ledger),
+        "published_rule": _published(config, ledger),
+        "ties": {side: ledger.total("is_tied", role=CLEAN, evaluated_on=side) for side in SIDES},
+        "attacks": _attacks(config, ledger, targets),
+        "curve": _curve(config, curve),
+        "alarms": [asdict(alarm) for alarm in found],
+        "methods": METHODS,
+        **_comparison(config, ledger),
+    }
+
+
+def _comparison(config: AuditConfig, ledger: Ledger) -> dict[str, Any]:
+    table = pairs(*(ledger.survivors(SUITE, side, side) for side in SIDES))
+    change = difference(table, confidence=config.confidence)
+    ratio = survival(
+        table, generator=generator(config.seed, "survival"), confidence=config.confidence
+    )
+    return {
+        "difference": {key: 100 * value for key, value in asdict(change).items()},
+        "mcnemar": {"p": mcnemar_exact(table), **asdict(table)},
+        "survival": asdict(ratio),
+    }
+
+
+def _share(config: AuditConfig, right: Any) -> dict[str, float]:
+    return asdict(share(right, confidence=config.confidence))
+
+
+def _continuous(config: AuditConfig, ledger: Ledger) -> dict[str, float] | None:
+    if not config.continuous:
+        return None
+    return _share(config, ledger.survivors(CONTINUOUS, "float", "float"))
+
+
+def _published(config: AuditConfig, ledger: Ledger) -> dict[str, Any] | None:
+    """The published code's rule: a sample wrong when clean counts as right if attacks repair it."""
+    if not config.attacks.as_published:
+        return None
+    return {cell_name(*cell): _share(config, ledger.unbroken(SUITE, *cell)) for cell in CELLS}
+
+
+def _attacks(
+    config: AuditConfig, ledger: Ledger, targets: Mapping[str, Target]
+) -> list[dict[str, Any]]:
+    ran = {side: members(config, targets[side]) for side in SIDES}
+    pairs_run = dict.fromkeys((m.name, m.estimator) for side in SIDES for m in ran[side])
+    return [_attack(ledger, name, estimator) for name, estimator in pairs_run]
+
+
+def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
+    """One attack with one estimator; null in the cells of a model that does not have it."""
+    sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side)}
+    attack = attack_named(name)
+    own = {
+        side: {
+            "role": SUITE,
+            "source": side,
+            "evaluated_on": side,
+            "attack": name,
+            "estimator": estimator,
+        }
+        for side in sources
+    }
+    return {
+        "name": name,
+        "estimator": estimator,
+        "steps": attack.steps,
+        "step_size": attack.step_size,
+        "queries": {s: ledger.mean("queries", **own[s]) if s in own else None for s in SIDES},
+        "zero_gradients": {
+            s: ledger.mean("zero_gradients", **own[s]) if s in own else None for s in SIDES
+        },
+        "accuracy": {
+            cell_name(source, side): float(
+                ledger.robust(**{**own[source], "evaluated_on": side}).mean()
+            )
+            if source in own
+            else None
+            for source, side in CELLS
+        },
+    }
+
+
+def _curve(config: AuditConfig, curve: Curve) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": level,
+            "epsilon": level / LEVELS,
+            "n": len(curve[SIDES[0]][level]),
+            **{side: _share(config, curve[side][level]) for side in SIDES},
+        }
+        for level in config.curve
+    ]

@@ -1,0 +1,161 @@
+"""The audit: attacks the float network and its chip, and writes down what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+
+from ..attacks.target import Target
+from ..core.errors import ConfigError, DataError
+from ..core.files import read_json, write_json
+from ..core.progress import SILENT, Tracker
+from ..core.record import versions
+from .config import CURVE_STEPS, AuditConfig
+from .journal import Journal, fingerprint, write_table
+from .plan import Plan
+from .rates import RateMeter
+from .samples import Samples
+from .schema import FORMAT, check
+from .summary import summarize
+from .verdict import MATCHES, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditResult:
+    """A finished audit: its JSON, where it lies, and where the rows of every sample lie."""
+
+    audit: dict[str, Any]
+    path: Path
+    samples: Path
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in plain words."""
+        return verdict(self.audit)
+
+
+def run(
+    config: AuditConfig,
+    *,
+    float_target: Target,
+    hardware_target: Target,
+    images: UInt8[np.ndarray, "N C H W"],
+    labels: Int64[np.ndarray, " labels"],
+    out: Path,
+    context: Mapping[str, Any],
+    rates: Mapping[str, RateMeter] | None = None,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    tracker: Tracker = SILENT,
+) -> AuditResult:
+    """Audits two models on the first samples of a test set.
+
+    Args:
+        config: What to do.
+        float_target: The float network.
+        hardware_target: The chip's integers.
+        images: Test images, in their official order.
+        labels: Their classes.
+        out: Where audit.json goes; `.parquet` beside it holds every sample's results, and a folder
+            `.parts` what an unfinished audit has done.
+        context: Written into audit.json and part of its identity: names of network and data,
+            hashes of both models and of the data. Weights are known by these hashes alone.
+        rates: For "float" and "hardware", what measures spike rates of clean images.
+        resume: Whether to go on with the parts of an earlier run of the same audit, or to return
+            it where it is finished.
+        device: Where the targets run.
+        tracker: Shows progress.
+
+    Raises:
+        ConfigError: If there are results of another audit to resume, or a target lacks an
+            estimator.
+        DataError: If there are fewer images than samples, or images and labels do not fit.
+    """
+    if out.suffix != ".json":
+        raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
+    plan = Plan(
+        config=config,
+        targets={"float": float_target, "hardware": hardware_target},
+        samples=_samples(config, images, labels),
+        device=torch.device(device),
+    )
+    identity = plan.identity(context)
+    parts = out.with_suffix(".parts")
+    if resume and not parts.exists() and out.exists():
+        return _finished(out, fingerprint(identity))
+    journal = Journal(parts, identity=identity, resume=resume)
+    ledger, curve = plan.measure(journal, tracker)
+    audit = {
+        **_setup(plan),
+        **summarize(config, ledger=ledger, curve=curve, targets=plan.targets),
+        "rates": plan.rates(rates or {}),
+        "context": dict(context),
+        "versions": versions(),
+        "fingerprint": fingerprint(identity),
+    }
+    write_table(out.with_suffix(".parquet"), ledger.finished())
+    write_json(out, check(audit))
+    journal.discard()
+    return AuditResult(audit=audit, path=out, samples=out.with_suffix(".parquet"))
+
+
+def _samples(config: AuditConfig, images: np.ndarray, labels: np.ndarray) -> Samples:
+    wanted = len(images) if config.samples is None else config.samples
+    if wanted > len(images):
+        raise DataError(
+            f"expected at least {wanted} test images, got {len(images)}; ask for fewer samples"
+        )
+    if len(images) != len(labels):
+        raise DataError(
+            f"expected one label an image, got {len(images)} images and {len(labels)} labels; "
+            "check the data"
+        )
+    return Samples(
+        images=images[:wanted], labels=labels[:wanted], keys=np.arange(wanted, dtype=np.int64)
+    )
+
+
+def _setup(plan: Plan) -> dict[str, Any]:
+    """What audit.json says of the question."""
+    config = plan.config
+    published = "as published: the last point, for APGD any visited one"
+    return {
+        "format": FORMAT,
+        "matches": MATCHES,
+        "n": len(plan.samples),
+        "epsilon": config.threat.radius,
+        "epsilon_requested": config.epsilon,
+        "norm": config.norm,
+        "lattice": config.lattice,
+        "suite": config.suite,
+        "rule": published if config.attacks.as_published else "any visited point",
+        "restarts": config.restarts,
+        "seed": config.seed,
+        "confidence": config.confidence,
+        "batch_size": config.batch_size,
+        "device": plan.device.type,
+        "targets": {side: target.name for side, target in plan.targets.items()},
+        "curve_attack": f"PGD{CURVE_STEPS} with step 2.5·ε/{CURVE_STEPS}, any visited point, "
+        "worst of the estimators",
+    }
+
+
+def _finished(out: Path, mark: str) -> AuditResult:
+    """The audit at `out`, if it is this one.
+
+    Raises:
+        ConfigError: If it is another one.
+        FormatError: If it is no audit.
+    """
+    audit = check(read_json(out))
+    samples = out.with_suffix(".parquet")
+    if audit["fingerprint"] != mark or not samples.is_file():
+        raise ConfigError(
+            f"expected a finished or unfinished run of the same audit at {out}, got another one; "
+            "repeat its options, choose another output, or start anew without resuming"
+        )
+    return AuditResult(audit=audit, path=out, samples=samples)

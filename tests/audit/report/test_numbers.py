@@ -1,0 +1,33 @@
+import pytest
+
+from spikeproof.audit.report.numbers import bounds, flat, layer_names, percent, plain, points
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (percent(0.6149), "61.5 %"),
+        (percent(None), "–"),
+        (bounds({"low": 0.0, "high": 1.0}), "0.0 to 100.0 %"),
+        (points(-4.46), "−4.5"),
+        (points(3.0), "+3.0"),
+        (plain(0.123456), "0.1235"),
+        (plain(-2), "−2"),
+        (plain(True), "yes"),
+        (plain(None), "–"),
+        (plain("a-b"), "a-b"),
+    ],
+)
+def test_numbers_are_written_for_people(text, wanted):
+    assert text == wanted
+
+
+def test_flat_names_the_way_to_each_value():
+    nested = {"a": {"b": 1, "c": [1, 2]}, "d": [{"e": None}]}
+    assert flat(nested) == [("a.b", "1"), ("a.c", "1, 2"), ("d[0].e", "–")]
+
+
+def test_layers_keep_the_order_of_the_longer_side():
+    names = {"float": ["a", "b", "x"], "hardware": ["a", "relay", "b", "out"]}
+    rates = {side: [{"layer": n, "rate": 0.0} for n in found] for side, found in names.items()}
+    assert layer_names(rates) == ["a", "relay", "b", "out", "x"]

@@ -1,0 +1,37 @@
+import pytest
+
+from spikeproof.audit.config import AuditConfig
+from spikeproof.core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"suite": "hard"}, "expected a suite among quick, paper, got 'hard'"),
+        ({"suite": "full"}, "not in this version"),
+        ({"norm": "l2"}, "got 'l2'; other norms are not in this version"),
+        ({"lattice": False}, "a chip takes 8-bit images only"),
+        ({"epsilon": 8.0}, r"expected epsilon in 0\.\.1, got 8\.0"),
+        ({"epsilon": 0.001}, "no pixel could change"),
+        ({"samples": 0}, "expected samples of 1 or more, got 0"),
+        ({"restarts": 0}, "expected restarts of 1 or more, got 0"),
+        ({"batch_size": 0}, "expected batch_size of 1 or more, got 0"),
+        ({"curve_samples": 0}, "expected curve_samples of 1 or more, got 0"),
+        ({"seed": -1}, "expected a seed of 0 or more, got -1"),
+        ({"estimators": ()}, "at least one estimator, got none"),
+        ({"curve": ()}, r"rising levels in 0\.\.255, got \[\]"),
+        ({"curve": (0, 8, 8)}, r"rising levels in 0\.\.255, got \[0, 8, 8\]"),
+        ({"curve": (0, 256)}, r"rising levels in 0\.\.255, got \[0, 256\]"),
+        ({"shards": 2}, "got 2; more shards are not in this version"),
+        ({"engine": "ray"}, "expected the engine local, got 'ray'; .* not in this version"),
+        ({"confidence": 1.0}, r"expected a confidence in 0\.5\.\.1, got 1\.0"),
+    ],
+)
+def test_config_refuses(options, message):
+    with pytest.raises(ConfigError, match=message):
+        AuditConfig(**options)
+
+
+def test_config_rounds_epsilon_down_to_the_lattice():
+    assert AuditConfig(epsilon=0.035).threat.radius == 8 / 255
+    assert AuditConfig(epsilon=8 / 255).threat.levels == 8

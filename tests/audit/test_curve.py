@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+
+from spikeproof.audit.curve import attack_at, unbroken
+
+CPU = torch.device("cpu")
+
+
+def stand(target, samples, level, **options):
+    defaults = {"estimators": ("exact",), "batch_size": 8, "seed": 0}
+    return unbroken(
+        target,
+        samples,
+        level=level,
+        is_clean_right=np.arange(len(samples)) % 5 != 4,
+        device=CPU,
+        **{**defaults, **options},
+    )
+
+
+@pytest.mark.parametrize(("level", "margin"), [(0, 0), (4, 4), (8, 8), (20, 20), (64, 64)])
+def test_curve_equals_the_truth(float_toy, samples, level, margin):
+    distance = np.abs(samples.images[:, 0, 0, 0] - 127.5)
+    right = (samples.images[:, 0, 0, 0] > 127.5) == (samples.labels == 1)
+    clean = np.arange(len(samples)) % 5 != 4
+    wanted = clean & (right if level else True) & ((distance > margin) if level else True)
+    if level == 0:
+        wanted = clean
+    assert np.array_equal(stand(float_toy, samples, level), wanted)
+
+
+def test_curve_ends_at_zero(float_toy, samples):
+    assert not stand(float_toy, samples, 255).any()
+
+
+def test_curve_takes_the_worst_estimator(float_toy, samples):
+    blind = stand(float_toy, samples, 8, estimators=("blind",))
+    both = stand(float_toy, samples, 8, estimators=("blind", "exact"))
+    assert np.array_equal(both, stand(float_toy, samples, 8))
+    assert blind.sum() > both.sum()
+
+
+def test_curve_does_not_depend_on_the_batch_size(float_toy, samples):
+    assert np.array_equal(
+        stand(float_toy, samples, 4, batch_size=3), stand(float_toy, samples, 4, batch_size=64)
+    )
+
+
+def test_curve_attacks_only_what_stands(float_toy, samples):
+    stand(float_toy, samples, 255, estimators=("exact", "blind"))
+    once = len(float_toy.calls)
+    float_toy.calls.clear()
+    stand(float_toy, samples, 255)
+    assert len(float_toy.calls) == once
+
+
+@pytest.mark.parametrize("level", [1, 8, 64, 255])
+def test_curve_steps_cross_the_ball(level):
+    attack = attack_at(level, estimator="exact")
+    assert attack.steps * attack.step_size >= 2 * level / 255
