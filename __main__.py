@@ -1,0 +1,5 @@
+"""`python -m spikeproof`."""
+
+from .cli.main import main
+
+main()

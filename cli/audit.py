@@ -1,0 +1,90 @@
+"""`spikeproof audit`: does robustness survive deployment?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import ConfigError
+from .options import Data, Device, Json, Seed, device_named, show
+from .progress import RichTracker
+
+
+def audit(
+    checkpoint: Annotated[Path, typer.Option("--float", help="A checkpoint.")],
+    hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
+    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
+    samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
+    epsilon: Annotated[float, typer.Option(help="Radius in input units.")] = 8 / 255,
+    norm: Annotated[str, typer.Option(help="linf.")] = "linf",
+    curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    shards: Annotated[int, typer.Option(help="1.")] = 1,
+    engine: Annotated[str, typer.Option(help="local.")] = "local",
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Attacks the float network and the simulated chip, and says what is left.
+
+    Example: spikeproof audit --float runs/c --hardware runs/c/bundle --data cifar10:data
+    --samples 1000 --out runs/c/audit.json
+    """
+    from ..audit.config import AuditConfig
+    from ..audit.deployed import check_data, data_context, load_deployed
+    from ..audit.validate import run
+    from ..datasets.images import load
+
+    config = AuditConfig(
+        suite=suite,
+        samples=samples,
+        epsilon=epsilon,
+        norm=norm,
+        seed=seed,
+        curve_samples=curve_samples,
+        shards=shards,
+        engine=engine,
+    )
+    if out.suffix != ".json":
+        raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
+    used = device_named(device)
+    deployed, read = load_deployed(checkpoint, hardware, device=used), load(data)
+    check_data(deployed, read, config)
+    result = run(
+        config,
+        float_target=deployed.float_target,
+        hardware_target=deployed.hardware_target,
+        images=read.test_images,
+        labels=read.test_labels,
+        out=out,
+        context={**deployed.context, **data_context(read)},
+        rates=deployed.rates,
+        resume=resume,
+        device=used,
+        tracker=RichTracker(),
+    )
+    show(result.audit, as_json=json, lines=[*matrix(result.audit), "", result.verdict])
+
+
+def matrix(audit: dict[str, Any]) -> list[str]:
+    """The 2x2 of robust accuracies as lines."""
+    from ..audit.verdict import percent
+
+    robust, clean = audit["robust"], audit["clean"]
+    rows = [
+        ("", "on float", "on chip"),
+        ("clean", percent(clean["float"]), percent(clean["hardware"])),
+        (
+            "crafted on float",
+            percent(robust["float_on_float"]),
+            percent(robust["float_on_hardware"]),
+        ),
+        (
+            "crafted on chip",
+            percent(robust["hardware_on_float"]),
+            percent(robust["hardware_on_hardware"]),
+        ),
+    ]
+    return [f"{name:18} {left:26} {right:26}".rstrip() for name, left, right in rows]

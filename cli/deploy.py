@@ -1,0 +1,85 @@
+"""`spikeproof deploy`: integers, chip report, golden vectors, manifest."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ConfigError
+from .options import Device, Json, Out, Seed, show
+from .progress import RichTracker
+
+if TYPE_CHECKING:
+    from ..deploy.deployment import Calibration
+
+NOT_YET = "it is not in this version"
+
+
+def deploy(
+    model: Annotated[Path, typer.Argument(help="A .nir file.")],
+    out: Out,
+    chip: Annotated[str, typer.Option(help="Which chip.")] = "loihi2",
+    bits: Annotated[int, typer.Option(help="Bits of a weight, 2 to 8.")] = 8,
+    calibrate: Annotated[
+        str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
+    ] = None,
+    epsilon: Annotated[float, typer.Option(help="Of the attack in the scale search.")] = 8 / 255,
+    finetune: Annotated[int | None, typer.Option(help="Epochs of fine-tuning.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data SPEC for fine-tuning.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write the integers as ONNX.")] = False,
+    dt: Annotated[float | None, typer.Option(help="Time step, where the file lacks it.")] = None,
+    steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="direct, where the file lacks it.")] = None,
+    readout: Annotated[str | None, typer.Option(help="membrane or spikes.")] = None,
+    reset: Annotated[str | None, typer.Option(help="zero, where the file lacks it.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Puts a NIR network on a chip and seals the result as a bundle.
+
+    Example: spikeproof deploy model.nir --out bundle --calibrate cifar10:data --bits 8
+    """
+    from ..deploy.deployment import DeployConfig, run
+    from ..deploy.scale import SearchConfig
+
+    del device
+    for name, asked in (("finetune", finetune), ("data", data), ("onnx", onnx or None)):
+        if asked is not None:
+            raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
+    given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
+    report = run(
+        DeployConfig(
+            chip=chip, bits=bits, seed=seed, search=SearchConfig(epsilon=epsilon, seed=seed)
+        ),
+        model,
+        out,
+        given=given,
+        calibration=None if calibrate is None else held_out(calibrate, seed=seed),
+        tracker=RichTracker(),
+    )
+    show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
+
+
+def held_out(spec: str, *, seed: int, count: int = 128) -> "Calibration":
+    """Samples of a data set's training part, the same ones that training held out."""
+    from ..datasets.images import load, split
+    from ..deploy.deployment import Calibration
+
+    data = load(spec)
+    _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
+    return Calibration(images=part.images, labels=part.labels, source=f"{spec} (held out)")
+
+
+def _lines(out: Path, report: dict[str, Any]) -> list[str]:
+    header = (
+        f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate"
+    )
+    rows = [
+        f"{p['name']:14} {p['neurons']:8} {p['synapses']:9} {p['vth']:7} {p['scale']:9.2f}  "
+        f"u never wraps, clip {p['certificate']['positive_clip']}, "
+        f"rail {p['certificate']['negative_rail']} (seen {p['negative_rail_seen']})"
+        for p in report["populations"]
+    ]
+    remarks = [f"note: {remark}" for remark in report["remarks"]]
+    return [f"wrote {out}", header, *rows, *remarks]

@@ -1,0 +1,57 @@
+"""`spikeproof export`: folded, lowered NIR, verified before it is written."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import ConfigError
+from .options import Device, Json, Out, Seed, show
+from .progress import RichTracker
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A training folder or a .safetensors in it.")],
+    out: Out,
+    data: Annotated[
+        str | None, typer.Option(help="Data SPEC to compare on; else noise on the lattice.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
+    onnx: Annotated[Path | None, typer.Option(help="Also write ONNX.")] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Writes a trained network as NIR, equal to it in every spike, or nothing.
+
+    Example: spikeproof export runs/c --out runs/c/model.nir --data cifar10:data
+    """
+    import numpy as np
+    import torch
+
+    from ..core.randomness import generator
+    from ..datasets.images import load
+    from ..export.verify import export_network
+    from ..train.checkpoint import load as load_checkpoint
+
+    del device
+    if onnx is not None:
+        raise ConfigError("expected no --onnx, got it; it is not in this version")
+    network = load_checkpoint(checkpoint)
+    if data is None:
+        shape = (samples, *network.config.input_shape)
+        images = generator(seed, "export").integers(0, 256, shape, dtype=np.uint8)
+        classes: tuple[str, ...] = ()
+    else:
+        read = load(data)
+        images, classes = read.train_images[:samples], read.classes
+    report = export_network(
+        network, out, images=torch.from_numpy(images), classes=classes, tracker=RichTracker()
+    )
+    lines = [
+        f"wrote {out}: {report.samples} samples, all spikes equal in float64, logits within "
+        f"{report.logit_difference:.1e}; float32 classes agree on {report.agreement:.1%}",
+        *(f"{layer.name:14} rate {layer.rate:.3f}" for layer in report.layers),
+        *(f"warning: layer {name} never spikes" for name in report.silent),
+    ]
+    show({"out": str(out), **report.to_dict()}, as_json=json, lines=lines)

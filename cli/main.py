@@ -1,0 +1,76 @@
+"""`spikeproof`: the commands, and how each of them ends.
+
+Exit 0: done. 1: a check failed. 2: bad usage, bad input or a missing ability. Each failure is one
+line on stderr.
+"""
+
+import os
+import sys
+
+import typer
+
+from ..core.errors import SpikeproofError
+from .audit import audit
+from .demo import demo
+from .deploy import deploy
+from .doctor import doctor
+from .export import export
+from .parity import parity
+from .report import report
+from .simulate import simulate
+from .train import train
+from .verify import verify
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="spikeproof",
+    help="Does a spiking network's adversarial robustness survive deployment?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (doctor, train, export, deploy, simulate, parity, audit, report, verify, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs a command; turns every expected failure into one line and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # how newer versions of typer tell
+            _fail("interrupted", code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail("interrupted", INTERRUPTED)
+    except SpikeproofError as error:
+        code = _fail(str(error), error.exit_code)
+    except (BrokenPipeError, SystemExit) as error:
+        # The reader has what it wanted (`| head`); typer ends with 1, which means a failed check.
+        if not isinstance(error, BrokenPipeError) and not _is_of_pipe(error):
+            raise
+        # Without this Python complains once more while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except PermissionError as error:
+        code = _fail(f"expected permission for {error.filename}, got none; choose another path", 2)
+    except Exception as error:
+        # Usage errors: their classes are Click's, which typer carries inside and does not export.
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        code = _fail(describe(), 2)
+    sys.exit(code or 0)
+
+
+def _is_of_pipe(error: BaseException) -> bool:
+    return isinstance(error.__context__, BrokenPipeError)
+
+
+def _fail(message: str, code: int) -> int:
+    if message:  # empty where the help has said it all
+        typer.echo(f"spikeproof: {message}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Options that every command takes, and how results are printed."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import MissingAbilityError
+
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Data = Annotated[str, typer.Option("--data", help="digits, npz:FILE, cifar10:DIR, mnist:DIR, ...")]
+Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+def device_named(name: str) -> str:
+    """The device to use for `--device`.
+
+    Raises:
+        MissingAbilityError: If it is not here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise MissingAbilityError(
+            f"expected a device that torch can use, got {name!r} ({str(error).splitlines()[0]}); "
+            f"use --device cpu"
+        ) from error
+    return name
+
+
+def show(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
+    """Prints a result: JSON for machines, lines for people."""
+    typer.echo(json.dumps(result, indent=2, sort_keys=True) if as_json else "\n".join(lines))

@@ -1,0 +1,34 @@
+"""`spikeproof report`: the verdict for people."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Device, Json, Out, Seed, show
+
+
+def report(
+    audit: Annotated[Path, typer.Argument(help="An audit.json.")],
+    out: Out,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    json: Json = False,
+) -> None:
+    """Turns an audit into one HTML file that needs nothing else.
+
+    Example: spikeproof report runs/c/audit.json --out runs/c/report.html
+    """
+    from ..audit.report.render import render
+    from ..audit.schema import check
+    from ..audit.verdict import verdict
+    from ..core.files import read_json, write_text
+
+    del seed, device
+    checked = check(read_json(audit))
+    write_text(out, render(checked))
+    show(
+        {"out": str(out), "verdict": verdict(checked)},
+        as_json=json,
+        lines=[f"wrote {out}", verdict(checked)],
+    )

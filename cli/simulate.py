@@ -1,0 +1,150 @@
+"""`spikeproof simulate`: runs a `.net`, a bundle or a `.nir`."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from ..core.errors import ConfigError, FormatError
+from .options import Device, Json, Seed, device_named, show
+
+Arrays = dict[str, np.ndarray]
+
+
+def simulate(
+    net: Annotated[Path, typer.Argument(help="A .net file, a bundle's folder or a .nir file.")],
+    source: Annotated[Path, typer.Option("--input", help="npz with the input.")],
+    out: Annotated[Path, typer.Option("--out", help="npz to write.")],
+    backend: Annotated[str, typer.Option(help="twin, lava or float.")] = "twin",
+    trace: Annotated[bool, typer.Option("--trace", help="Also write u and v (.net).")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what Lava would change.")
+    ] = False,
+    dt: Annotated[float | None, typer.Option(help="Time step that a .nir file lacks.")] = None,
+    steps: Annotated[int | None, typer.Option(help="T that a .nir file lacks.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="direct or frames, for a .nir.")] = None,
+    readout: Annotated[str | None, typer.Option(help="membrane or spikes, for a .nir.")] = None,
+    reset: Annotated[str | None, typer.Option(help="zero, for a .nir.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Runs a network on the inputs of an npz file.
+
+    Example: spikeproof simulate net.net --input in.npz --out out.npz --backend lava --trace
+    """
+    from ..sim.arrays import write_arrays
+
+    del seed
+    given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
+    kind = _kind(net)
+    try:
+        execute = EXECUTORS[kind, backend]
+    except KeyError:
+        known = ", ".join(b for k, b in EXECUTORS if k == kind)
+        raise ConfigError(
+            f"expected backend {known} for a {kind}, got {backend!r}; choose one of them"
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _say
+        arrays = execute(
+            net, source, trace=trace, strict=strict, given=given, device=device_named(device)
+        )
+    write_arrays(out, arrays)
+    spikes = {name: int(a.sum()) for name, a in arrays.items() if name[:1] == "s"}
+    result = {"out": str(out), "backend": backend, "kind": kind, "spikes": spikes}
+    lines = [f"wrote {out} ({backend})", *(f"{name}: {n} spikes" for name, n in spikes.items())]
+    show(result, as_json=json, lines=lines)
+
+
+def _kind(path: Path) -> str:
+    from ..deploy.bundle import is_bundle
+
+    if path.suffix in (".net", ".nir") and path.is_file():
+        return path.suffix
+    if path.is_dir() and is_bundle(path):
+        return "bundle"
+    raise FormatError(
+        f"expected a .net file, a .nir file or a bundle at {path}, got none; check the path"
+    )
+
+
+def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..sim.netx_simulation import read_input, simulate_twin
+
+    return simulate_twin(
+        net,
+        read_input(source),
+        trace=options["trace"],
+        strict=options["strict"],
+        device=options["device"],
+    )
+
+
+def _net_lava(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..sim.netx_simulation import read_input, simulate_lava
+
+    return simulate_lava(net, read_input(source), trace=options["trace"], strict=options["strict"])
+
+
+def _bundle_twin(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..deploy.bundle import read_bundle
+    from ..deploy.executors import read_samples, require_images, run_twin
+
+    images = require_images(read_samples(source))
+    return run_twin(read_bundle(net), images, options["device"]).arrays()
+
+
+def _bundle_lava(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..deploy.bundle import read_bundle
+    from ..deploy.executors import read_samples, require_images, run_on_lava
+
+    del options
+    return run_on_lava(read_bundle(net), require_images(read_samples(source))).arrays()
+
+
+def _bundle_float(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..deploy.bundle import read_bundle
+
+    bundle = read_bundle(net)
+    asked = {name: value for name, value in options["given"].items() if value is not None}
+    return _nir_float(bundle.nir, source, **options | {"given": bundle.metadata | asked})
+
+
+def _nir_float(net: Path, source: Path, **options: Any) -> Arrays:
+    from ..deploy.executors import load_float, read_samples, run_float
+
+    network = load_float(net, options["given"], options["device"])
+    return run_float(network, read_samples(source)).arrays()
+
+
+def _nir_twin(net: Path, source: Path, **options: Any) -> Arrays:
+    """A NIR file without a bundle: quantised at the largest scales that fit."""
+    import tempfile
+
+    from ..deploy.deployment import DeployConfig
+    from ..deploy.deployment import run as run_deployment
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "bundle"
+        run_deployment(DeployConfig(golden=1), net, bundle, given=options["given"])
+        return _bundle_twin(bundle, source, **options)
+
+
+EXECUTORS: dict[tuple[str, str], Callable[..., Arrays]] = {
+    (".net", "twin"): _net_twin,
+    (".net", "lava"): _net_lava,
+    ("bundle", "twin"): _bundle_twin,
+    ("bundle", "lava"): _bundle_lava,
+    ("bundle", "float"): _bundle_float,
+    (".nir", "twin"): _nir_twin,
+    (".nir", "float"): _nir_float,
+}
+
+
+def _say(message: Warning | str, *_: object, **__: object) -> None:
+    typer.echo(f"warning: {message}", err=True)

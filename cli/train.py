@@ -1,0 +1,74 @@
+"""`spikeproof train`: a checkpoint folder from a preset or a config file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import ConfigError
+from .options import Data, Device, Json, Out, device_named, show
+from .progress import RichTracker
+
+if TYPE_CHECKING:
+    from ..train.config import Recipe
+
+
+def train(
+    data: Data,
+    out: Out,
+    preset: Annotated[str | None, typer.Option(help="e.g. cifar-srstar-small.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, as often as wanted.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="First N training and test samples.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", min=0)] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Trains a spiking network: vanilla, adversarial, SR or SR*.
+
+    Example: spikeproof train --preset cifar-srstar-small --data cifar10:data --out runs/c
+    """
+    from ..datasets.images import load
+    from ..train.loop import run
+
+    recipe = _recipe(preset, config, set_ or [], seed)
+    read = load(data, limit=limit)
+    result = run(
+        recipe.train,
+        recipe.network.network(read),
+        read,
+        out,
+        device=device_named(device),
+        resume=resume,
+        tracker=RichTracker(),
+    )
+    found = {
+        "out": str(result.folder),
+        "epochs": result.epochs,
+        "best": result.best,
+        "last": result.metrics[-1] if result.metrics else None,
+        "config": recipe.train.to_dict(),
+    }
+    lines = [f"wrote {result.folder} after {result.epochs} epochs"]
+    lines += [f"{key:22} {value}" for key, value in (result.best or found["last"] or {}).items()]
+    show(found, as_json=json, lines=lines)
+
+
+def _recipe(
+    preset_name: str | None, config: Path | None, settings: list[str], seed: int | None
+) -> "Recipe":
+    from ..train.config import Recipe, change, parse_settings, read_toml
+    from ..train.presets import preset
+
+    if preset_name is not None and config is not None:
+        raise ConfigError("expected --preset or --config, got both; give one of them")
+    if preset_name is None and config is None:
+        raise ConfigError("expected --preset or --config, got neither; give one of them")
+    recipe = preset(preset_name) if preset_name is not None else Recipe()
+    if config is not None:
+        recipe = change(recipe, read_toml(config))
+    recipe = change(recipe, parse_settings(settings))
+    return recipe if seed is None else change(recipe, {"seed": seed})

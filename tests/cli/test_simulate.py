@@ -1,0 +1,210 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeproof.sim.lava_cleanup import segments
+from spikeproof.tests.deploy.networks import (
+    STEPS,
+    add_to,
+)
+
+GOLDEN = ("mlp_cuba", "conv_reset", "wrap_clip")
+
+
+def recorded(shared, name):
+    """A network and its input, what Lava recorded, and the words of a command."""
+    folder = shared / "lava-golden"
+    with np.load(folder / f"{name}.npz") as file:
+        traces = {key: file[key] for key in file.files if key[0] in "suv" and key[1:].isdigit()}
+    return traces, [folder / f"{name}.net", "--input", folder / f"{name}.npz"]
+
+
+def arrays(path):
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def assert_equal(found, expected):
+    assert sorted(found) == sorted(expected)
+    for key, value in expected.items():
+        assert found[key].dtype == value.dtype
+        np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("backend", ["twin", pytest.param("lava", marks=pytest.mark.lava)])
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_net_gives_the_recorded_traces(spikeproof, shared, tmp_path, name, backend):
+    traces, words = recorded(shared, name)
+    out = tmp_path / "out.npz"
+    done = spikeproof("simulate", *words, "--out", out, "--backend", backend, "--trace", "--json")
+    assert done.code == 0
+    assert_equal(arrays(out), traces)
+    spikes = {key: int(a.sum()) for key, a in traces.items() if key[0] == "s"}
+    assert done.json == {"out": str(out), "backend": backend, "kind": ".net", "spikes": spikes}
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_without_trace_only_spikes_are_written(spikeproof, shared, tmp_path):
+    traces, words = recorded(shared, "mlp_cuba")
+    done = spikeproof("simulate", *words, "--out", tmp_path / "out.npz")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[0] == f"wrote {tmp_path / 'out.npz'} (twin)"
+    assert_equal(arrays(tmp_path / "out.npz"), {k: a for k, a in traces.items() if k[0] == "s"})
+
+
+@pytest.fixture
+def out_of_range(files, tmp_path):
+    """A deployed network in which two layers hold numbers that Lava changes."""
+    net = tmp_path / "changed.net"
+    net.write_bytes((files / "bundle/model.net").read_bytes())
+    add_to(net, "layer/1/neuron/iDecay", 904)
+    add_to(net, "layer/4/bias", np.eye(11, dtype=np.int32)[0] * 70000)
+    return [net, "--input", files / "bundle/golden.npz", "--out", tmp_path / "out.npz"]
+
+
+def test_numbers_out_of_range_warn_in_one_line_a_layer(spikeproof, out_of_range):
+    done = spikeproof("simulate", *out_of_range, "--json")
+    assert done.code == 0
+    first, second = done.err.splitlines()
+    assert first.startswith("warning: expected layer1 of")
+    assert "iDecay 5000 outside 0..4096" in first
+    assert second.startswith("warning: expected layer4 of")
+    assert re.search(r"biases up to 7000\d outside int16", second)
+    assert done.json["kind"] == ".net"
+
+
+def test_warnings_are_told_every_time(spikeproof, out_of_range):
+    lines = [spikeproof("simulate", *out_of_range).err.count("\n") for _ in range(2)]
+    assert lines == [2, 2]
+
+
+def test_strict_refuses_numbers_out_of_range(spikeproof, out_of_range):
+    done = spikeproof("simulate", *out_of_range, "--strict")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("spikeproof: expected layer1 of")
+    assert not Path(out_of_range[-1]).exists()
+
+
+def test_strict_takes_what_fits(spikeproof, files, tmp_path):
+    words = [files / "bundle/model.net", "--input", files / "bundle/golden.npz"]
+    for name, options in (("plain", []), ("strict", ["--strict"])):
+        done = spikeproof("simulate", *words, "--out", tmp_path / f"{name}.npz", *options)
+        assert (done.code, done.err) == (0, "")
+    assert_equal(arrays(tmp_path / "strict.npz"), arrays(tmp_path / "plain.npz"))
+
+
+@pytest.fixture
+def run_images(spikeproof, files, tmp_path):
+    """Runs a network of `files` on images; what it wrote, without the layers' names."""
+
+    def run(net, backend, *options):
+        out = tmp_path / "out.npz"
+        words = [files / net, "--input", files / "images.npz", "--out", out]
+        done = spikeproof("simulate", *words, "--backend", backend, "--json", *options)
+        assert (done.code, done.err) == (0, "")
+        assert done.json["backend"] == backend
+        return arrays(out)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("net", "backend", "layers"),
+    [
+        ("bundle", "twin", 4),
+        ("bundle", "float", 3),
+        ("model.nir", "twin", 4),
+        ("model.nir", "float", 3),
+        pytest.param("bundle", "lava", 4, marks=pytest.mark.lava),
+    ],
+)
+def test_images_give_logits_predictions_and_spikes(run_images, net, backend, layers):
+    found = run_images(net, backend)
+    assert sorted(found) == sorted(
+        ["layers", "logits", "predictions", *(f"s{k}" for k in range(layers))]
+    )
+    assert found["logits"].shape == (4, 4)
+    assert found["predictions"].tolist() == found["logits"].argmax(1).tolist()
+    assert (found["s1"].shape, found["s1"].dtype) == ((STEPS, 4, 6, 4, 5), np.uint8)
+    assert found["layers"].tolist() == ["fire1", "fire2", "fire3", "last"][:layers]
+
+
+def test_every_executor_agrees_where_quantising_loses_nothing(run_images):
+    bundle, direct, real = (
+        run_images(net, backend)
+        for net, backend in (("bundle", "twin"), ("model.nir", "twin"), ("model.nir", "float"))
+    )
+    assert_equal(direct, bundle)
+    for key in ("s0", "s1", "s2"):
+        np.testing.assert_array_equal(real[key], bundle[key])
+    np.testing.assert_allclose(real["logits"], bundle["logits"], atol=1e-6)
+
+
+def test_metadata_that_a_file_lacks_can_be_given(run_images):
+    words = ("--dt=0.25", "--steps=3", "--encoding=direct", "--readout=membrane", "--reset=zero")
+    assert run_images("bare.nir", "float", *words)["s0"].shape[0] == 3
+
+
+def test_json_is_all_that_stdout_holds(files, tmp_path):
+    command = [sys.executable, "-m", "spikeproof", "simulate", str(files / "bundle"), "--json"]
+    command += ["--input", str(files / "images.npz"), "--out", str(tmp_path / "out.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["kind"] == "bundle"
+    assert done.stderr == ""
+
+
+@pytest.mark.lava
+def test_interrupted_lava_leaves_nothing(files, tmp_path):
+    """Ctrl-C reaches the foreground process group, in which Lava's own processes are not."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    np.savez(tmp_path / "long.npz", x=np.ones((5, 6, 2, 200_000), np.uint8), steps=200_000)
+    command = [sys.executable, "-m", "spikeproof", "simulate", str(files / "bundle/model.net")]
+    command += ["--input", str(tmp_path / "long.npz"), "--out", str(tmp_path / "out.npz")]
+    with subprocess.Popen(
+        [*command, "--backend", "lava"],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert wait_until(lambda: list(temporary.glob("*/request.json")))
+            token = json.loads(next(temporary.glob("*/request.json")).read_text())["token"]
+            assert wait_until(lambda: len(segments(token)) > 8)
+            assert workers(temporary)
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, said.strip()) == (130, "spikeproof: interrupted")
+    assert wait_until(lambda: not workers(temporary), 5)
+    assert segments(token) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.npz", "temporary"]
+    assert list(temporary.iterdir()) == []
+
+
+def workers(folder):
+    """Processes that run Lava for a request below `folder`."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(entry.read_bytes())
+        except OSError:
+            continue
+    return [line for line in lines if b"lava_worker" in line and str(folder).encode() in line]
+
+
+def wait_until(claim, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not claim() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return claim()
