@@ -1,0 +1,199 @@
+"""Exact sums in floating point: at the bound, above it, and on a machine that rounds."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from spikeproof.core.errors import RangeError
+from spikeproof.sim.kernel import Kernel, activation_bound, exact_dtype, self_test
+from spikeproof.sim.onednn import fits, is_exact_here
+from spikeproof.sim.program import Synapse
+
+CPU = torch.device("cpu")
+
+
+def synapse(weight, **options):
+    return Synapse(source="x", target="y", weight=np.asarray(weight, np.int32), **options)
+
+
+def apply(given, x, *, peak):
+    """Sums of int64 inputs, exactly as a twin with this one synapse would compute them."""
+    bound = activation_bound(given, peak=peak) << given.shift
+    dtype = exact_dtype(bound, largest=max(peak, int(np.abs(given.weight).max())))
+    kernel = Kernel(given, given.weight, peak=peak, dtype=dtype, device=CPU)
+    return kernel(torch.from_numpy(np.asarray(x, np.float64)))
+
+
+@pytest.mark.parametrize(
+    ("bound", "largest", "dtype"),
+    [
+        (0, 0, torch.float32),
+        (2**24 - 1, 256, torch.float32),
+        (2**24, 1, torch.float64),
+        (257, 257, torch.float64),
+        (2**53 - 1, 2**30, torch.float64),
+    ],
+)
+def test_the_number_format_follows_from_the_bounds(bound, largest, dtype):
+    assert exact_dtype(bound, largest=largest) == dtype
+
+
+def test_sums_beyond_every_number_format_are_refused():
+    with pytest.raises(RangeError, match=r"expected sums below 2\^53, got up to 9007199254740992"):
+        exact_dtype(2**53, largest=1)
+
+
+def test_the_bound_is_the_worst_output_at_the_peak():
+    weight = np.array([[1, -2, 3], [-4, -5, -6]])
+    assert activation_bound(synapse(weight), peak=10) == 150
+    assert activation_bound(synapse(weight, shift=2), peak=10) == 38
+    assert activation_bound(synapse(weight.reshape(2, 3, 1, 1)), peak=1) == 15
+
+
+@pytest.mark.parametrize("missing", [1, 0, -1, -12345])
+def test_dense_sums_are_exact_on_both_sides_of_the_switch(missing):
+    weight = np.full((1, 2**16 + 99), 255)
+    weight[0, -99:] = np.arange(99) % 7
+    weight[0, 0] -= (weight.sum() - (2**24 - missing)) % 255
+    total, ones = int(weight.sum()), np.ones((2, weight.size))
+    assert apply(synapse(weight), ones, peak=1).tolist() == [[total]] * 2
+
+
+def test_float32_would_not_be_exact_above_the_switch():
+    given = synapse(np.full((1, 2**16 + 259), 255))
+    kernel = Kernel(given, given.weight, peak=1, dtype=torch.float32, device=CPU)
+    total = 255 * (2**16 + 259)
+    assert total > 2**24
+    assert total % 2 == 1
+    assert kernel(torch.ones(1, given.weight.size)).item() != total
+
+
+@pytest.fixture
+def reduced_products():
+    """bfloat16 products, where this machine has them."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("reduced_products")
+@pytest.mark.parametrize(("peak", "largest"), [(1, 254), (255, 100), (1, 16383), (1001, 7)])
+def test_sums_are_exact_with_reduced_precision_switched_on(rng, peak, largest):
+    weight = rng.integers(-largest, largest + 1, (64, 256))
+    x = rng.integers(-peak, peak + 1, (64, 256))
+    np.testing.assert_array_equal(apply(synapse(weight), x, peak=peak).numpy(), x @ weight.T)
+
+
+def test_convolution_sums_are_exact_just_below_the_bound():
+    weight = np.full((3, 56, 3, 3), 130)
+    bound = 56 * 9 * 130 * 255
+    assert 2**23 < bound < 2**24
+    sums = apply(synapse(weight), np.full((2, 56, 5, 5), 255), peak=255)
+    assert sums.dtype == torch.float32
+    assert sums.unique().tolist() == [bound - 2**24]
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [(1, 2**23 - 1), (2, -2), (-1, 1 - 2**23), (3, 2**23 - 3), (64, -64), (-64, 64)],
+)
+def test_convolution_sums_wrap_to_24_bits(x, expected):
+    given = synapse(np.full((1, 1, 1, 1), 2**23 - 1))
+    assert apply(given, [[[[x]]]], peak=64).item() == expected
+
+
+def test_dense_sums_do_not_wrap_to_24_bits():
+    assert apply(synapse([[2**23 - 1]]), [[64]], peak=64).item() == 64 * (2**23 - 1)
+
+
+def test_shifts_round_down():
+    sums = apply(synapse([[1], [-1], [-255]], shift=8), [[1], [-256], [2]], peak=256)
+    assert sums.tolist() == [[0, -1, -1], [-1, 1, 255], [0, -1, -2]]
+
+
+def test_sums_without_delay_overflow_in_32_bits_before_the_shift():
+    assert apply(synapse([[-255]], shift=8), [[2**24]], peak=2**24).item() == 2**16
+    delayed = synapse([[-255]], shift=8, delay=1)
+    assert apply(delayed, [[2**24]], peak=2**24).item() == -255 * 2**16
+
+
+def test_gradients_pass_wraps_and_shifts_as_if_they_were_not_there():
+    x = torch.tensor([[3.0, -7.0]], dtype=torch.float64, requires_grad=True)
+    given = synapse([[5, -3]], shift=3)
+    kernel = Kernel(given, given.weight, peak=9, dtype=torch.float32, device=CPU)
+    (grad,) = torch.autograd.grad(kernel(x).sum(), x)
+    assert grad.tolist() == [[5 / 8, -3 / 8]]
+
+
+@pytest.mark.parametrize("value", [2, 64])
+def test_a_wrapped_sum_is_the_same_with_gradients(value):
+    given = synapse(np.full((1, 1, 1, 1), 2**23 - 1))
+    kernel = Kernel(given, given.weight, peak=64, dtype=torch.float64, device=CPU)
+    x = torch.full((1, 1, 1, 1), float(value), dtype=torch.float64)
+    assert torch.equal(kernel(x.clone().requires_grad_()).detach(), kernel(x))
+
+
+BYTES = pytest.mark.skipif(not is_exact_here(), reason="byte convolutions are not exact here")
+GEOMETRY = [
+    {},
+    {"stride": (2, 1), "padding": (0, 2)},
+    {"dilation": (2, 1), "padding": (1, 1)},
+    {"groups": 2},
+]
+
+
+def byte_kernels(rng, **options):
+    """The same convolution in bytes and in floats, and inputs with many extremes."""
+    weight = rng.choice([-127, -1, 0, 5, 127], (4, 2 if "groups" in options else 4, 3, 2))
+    given = synapse(weight, **options)
+    common = {"peak": 255, "dtype": torch.float32, "device": CPU}
+    kernels = [Kernel(given, given.weight, takes_bytes=b, **common) for b in (True, False)]
+    return *kernels, torch.from_numpy(rng.choice([0, 1, 254, 255], (3, 4, 7, 6))).float()
+
+
+@BYTES
+@pytest.mark.parametrize("options", GEOMETRY, ids=str)
+def test_byte_convolutions_equal_float_convolutions(rng, options):
+    in_bytes, in_floats, x = byte_kernels(rng, **options)
+    assert torch.equal(in_bytes(x), in_floats(x))
+
+
+@BYTES
+@pytest.mark.parametrize("options", GEOMETRY, ids=str)
+def test_byte_convolutions_have_the_gradient_of_float_convolutions(rng, options):
+    in_bytes, in_floats, x = byte_kernels(rng, **options)
+    x.requires_grad_()
+    sums = in_bytes(x), in_floats(x)
+    weights = torch.linspace(-1.0, 1.0, sums[0].numel()).reshape(sums[0].shape)
+    grads = [torch.autograd.grad((each * weights).sum(), x)[0] for each in sums]
+    assert torch.equal(sums[0], sums[1])
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+@pytest.mark.parametrize("largest", [127, 128])
+def test_only_weights_of_seven_bits_and_a_sign_are_summed_in_bytes(largest):
+    weight = torch.zeros(1, 1, 1, 2)
+    weight[0, 0, 0, 1] = -largest
+    assert fits(weight) == (largest <= 127)
+
+
+def test_this_machine_passes_the_self_test():
+    self_test(CPU)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "linear"])
+@pytest.mark.parametrize("reduced", [torch.bfloat16, torch.float16])
+def test_the_self_test_refuses_short_sums(monkeypatch, name, reduced):
+    exact = getattr(F, name)
+    monkeypatch.setattr(F, name, lambda x, weight: exact(x, weight).to(reduced).to(x.dtype))
+    with pytest.raises(RangeError, match=r"exact torch.float32 sums on cpu, got a difference of"):
+        self_test(CPU)
+
+
+def test_the_self_test_refuses_the_loss_of_the_last_bit(monkeypatch):
+    exact = F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda x, w: (exact(x, w) / 2).round() * 2)
+    with pytest.raises(RangeError, match="got a difference of 1; switch reduced precision off"):
+        self_test(CPU)

@@ -1,0 +1,205 @@
+"""`.net` files: every option of a layer, and what Lava makes of numbers that do not fit."""
+
+import h5py
+import numpy as np
+import pytest
+
+from spikeproof.core.errors import RangeError
+from spikeproof.sim.netx import read_netx
+from spikeproof.sim.program import Source
+from spikeproof.tests.sim.netx_files import layers, neuron, ramp, write
+
+
+@pytest.fixture
+def net(tmp_path):
+    """Writes the valid network with some fields of one layer changed, and reads it."""
+
+    def read(index=0, /, *, only=None, message_bits=0, strict=False, **changes):
+        content = layers()
+        content[index] |= {name.replace("__", "/"): value for name, value in changes.items()}
+        content = content if only is None else content[:only]
+        path = write(tmp_path / "network.net", content)
+        return read_netx(path, message_bits=message_bits, payload=(-9, 9), strict=strict)
+
+    return read
+
+
+def vector_net(tmp_path, **changes):
+    """One dense layer, three inputs and three neurons."""
+    layer = {"type": "dense", "shape": [3], "weight": ramp(3, 3, low=-4)} | neuron() | changes
+    return read_netx(write(tmp_path / "vector.net", [layer]))
+
+
+def test_layers_become_numbered_populations(net):
+    program = net().program
+    found = [(p.name, p.shape, p.phase) for p in program.populations]
+    assert found == [
+        ("layer1", (4, 2, 3), 0),
+        ("layer3", (5,), 1),
+        ("layer4", (3,), 2),
+    ]
+    assert program.outputs == ("layer4",)
+
+
+def test_an_input_without_neurons_becomes_a_source(net):
+    assert net().program.sources == (Source(name="input", shape=(2, 5, 4)),)
+
+
+def test_graded_input_becomes_a_graded_source(net):
+    (source,) = net(message_bits=8).program.sources
+    assert source == Source(name="input", shape=(2, 5, 4), low=-9, high=9, message_bits=8)
+
+
+def test_an_input_with_neurons_becomes_a_population_that_ignores_its_transform(net):
+    network = net(0, only=2, weight=64, bias=7, **neuron(vThMant=9))
+    first = network.program.populations[0]
+    assert network.is_bias_driven
+    assert (first.name, first.shape, first.bias, first.vth) == ("layer0", (2, 5, 4), None, 9)
+
+
+def test_neuron_fields_are_read(net):
+    fields = neuron(type="LOIHI", iDecay=[17], vDecay=4096, vThMant=131071, wgtExp=3, theta=1)
+    population = net(1, **fields).program.populations[0]
+    assert (population.du, population.dv, population.vth) == (17, 4096, 131071)
+
+
+def test_convolutions_keep_every_option_in_height_width_order(net):
+    (synapse,) = net().program.into("layer1")
+    assert (synapse.stride, synapse.padding, synapse.dilation) == ((2, 1), (1, 0), (2, 1))
+    assert synapse.groups == 2
+    np.testing.assert_array_equal(synapse.weight, ramp(4, 1, 3, 2))
+
+
+def test_one_number_stands_for_both_axes_of_a_convolution(net):
+    options = {"stride": 2, "padding": [1], "dilation": 1, "shape": [4, 3, 3], "groups": [2]}
+    (synapse,) = net(1, only=2, **options).program.into("layer1")
+    assert (synapse.stride, synapse.padding, synapse.dilation) == ((2, 2), (1, 1), (1, 1))
+
+
+def test_convolution_weights_may_have_a_trailing_axis(net):
+    (synapse,) = net(1, weight=ramp(4, 1, 3, 2, 1)).program.into("layer1")
+    np.testing.assert_array_equal(synapse.weight, ramp(4, 1, 3, 2))
+
+
+def test_text_may_be_an_array_or_of_variable_length(tmp_path):
+    path = write(tmp_path / "network.net", layers())
+    with h5py.File(path, "a") as file:
+        del file["layer/1/type"], file["layer/1/neuron/type"]
+        file["layer/1/type"] = "conv"
+        file["layer/1/neuron/type"] = np.array([b"CUBA"])
+    assert len(read_netx(path).program.populations) == 3
+
+
+@pytest.mark.parametrize(
+    ("bias", "expected"),
+    [
+        ([3, -2, 1, 0], np.array([3, -2, 1, 0])[:, None, None]),
+        (ramp(3, 2, 4), ramp(3, 2, 4).transpose(2, 1, 0)),
+    ],
+    ids=["channels", "neurons in Lava's (W, H, C)"],
+)
+def test_biases_of_maps_are_read(net, bias, expected):
+    population = net(1, bias=bias).program.populations[0]
+    np.testing.assert_array_equal(population.bias, expected)
+
+
+@pytest.mark.parametrize("bias", [7, [7], [7, 7, 7, 7, 7]])
+def test_biases_of_vectors_are_read(net, bias):
+    np.testing.assert_array_equal(net(3, bias=bias).program.populations[1].bias, [7] * 5)
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"),
+    [
+        (4, 4),
+        ([1, 2, 3], [[1] * 3, [2] * 3, [3] * 3]),  # outputs first, where both would fit
+        (ramp(3, 3, low=0), ramp(3, 3, low=0)),
+    ],
+    ids=["one", "by neuron", "by synapse"],
+)
+def test_delays_are_read(tmp_path, delay, expected):
+    (synapse,) = vector_net(tmp_path, delay=delay).program.synapses
+    np.testing.assert_array_equal(synapse.delay, expected)
+
+
+def test_delays_of_inputs_are_read(net):
+    (synapse,) = net(3, delay=np.arange(24)).program.into("layer3")
+    np.testing.assert_array_equal(synapse.delay, np.repeat(np.arange(24)[None], 5, axis=0))
+
+
+def test_dense_layers_without_neurons_integrate_u_and_never_fire(tmp_path):
+    path = write(tmp_path / "network.net", [{"type": "dense", "shape": [2], "weight": ramp(2, 3)}])
+    (population,) = read_netx(path).program.populations
+    assert (population.du, population.dv, population.vth) == (0, 4096, 131072)
+
+
+def test_dense_weights_may_be_a_row_major_vector(net):
+    (synapse,) = net(3, weight=ramp(120)).program.into("layer3")
+    np.testing.assert_array_equal(synapse.weight, ramp(5, 24))
+
+
+def test_recurrent_layers_get_a_synapse_onto_themselves(net):
+    given, recurrent = net().program.into("layer4")
+    assert (given.source, recurrent.source) == ("layer3", "layer4")
+    np.testing.assert_array_equal(recurrent.weight, ramp(3, 3))
+
+
+def test_recurrent_weights_of_an_ordinary_layer_are_ignored_as_by_lava(net):
+    program = net(3, weight_rec=ramp(5, 5)).program
+    assert [synapse.source for synapse in program.into("layer3")] == ["layer1"]
+
+
+def test_networks_that_fit_have_no_warnings(net):
+    assert net(strict=True).warnings == ()
+
+
+CHANGES = {
+    "fractions in weight": (1, {"weight": ramp(4, 1, 3, 2) + 0.5}),
+    "fractions in bias": (1, {"bias": [1.5, 2, 3, 4]}),
+    "fractions in delay": (3, {"delay": 1.5}),
+    "biases up to 40000 outside int16": (1, {"bias": [40000, 0, 0, 0]}),
+    "iDecay 4097 outside 0..4096": (1, {"neuron/iDecay": 4097}),
+    "vDecay -1 outside 0..4096": (3, {"neuron/vDecay": -1}),
+    "vThMant 131072 outside 0..131071": (1, {"neuron/vThMant": 131072}),
+    "delays up to 63 outside 0..62": (3, {"delay": 63}),
+    "weights -300..2 outside -256..254": (3, {"weight": ramp(5, 24, low=-300)}),
+    "weights of one sign up to 256, all of which Lava sets to 0": (
+        3,
+        {"weight": ramp(5, 24, low=246)},
+    ),
+    "weights of one sign, of which Lava rounds -128": (3, {"weight": ramp(5, 24, low=-128)}),
+}
+CHANGES["weights -300..2 outside -256..254"][1]["weight"][0, 0] = 2
+
+
+@pytest.mark.parametrize("text", CHANGES)
+def test_numbers_that_do_not_fit_are_warned_of(net, text):
+    index, fields = CHANGES[text]
+    (warning,) = net(index, **fields).warnings
+    assert warning.startswith(f"expected layer{index} of ")
+    assert warning.endswith(f"to fit the chip, got {text}; computed as Lava does")
+
+
+@pytest.mark.parametrize("text", CHANGES)
+def test_numbers_that_do_not_fit_are_refused_when_strict(net, text):
+    index, fields = CHANGES[text]
+    with pytest.raises(RangeError, match=text):
+        net(index, strict=True, **fields)
+
+
+def test_all_changes_of_a_layer_share_one_warning(net):
+    changes = {"bias": [1.5, 2, 3, 40000], "neuron/iDecay": 5000}
+    (warning,) = net(1, **changes).warnings
+    assert "got fractions in bias; biases up to 40000 outside int16; iDecay 5000" in warning
+
+
+def test_numbers_that_do_not_fit_become_what_lava_makes_of_them(net):
+    changes = {"bias": [1.9, -1.9, 40000, -40000], "neuron/vThMant": (1 << 26) - 1}
+    population = net(1, **changes).program.populations[0]
+    np.testing.assert_array_equal(population.bias.reshape(-1), [1, -1, -25536, 25536])
+    assert population.vth == -1
+
+
+def test_delays_beyond_the_chip_are_clamped(net):
+    (synapse,) = net(3, delay=1000).program.into("layer3")
+    assert synapse.delay == 62
