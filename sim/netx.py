@@ -265,7 +265,7 @@ def _population(layer: Fields, name: str, shape: tuple[int, ...], changes: list[
             f"expected neurons of {name} to be {' or '.join(NEURON_TYPES)}, got {kind!r}; other "
             f"neurons follow other equations"
         )
-    du, dv, vth = (read_scalar(neuron, key, changes) for key in ("iDecay", "vDecay", "vThMant"))
+    du, dv, vth = (read_scalar(neuron, key) for key in ("iDecay", "vDecay", "vThMant"))
     for label, value, high in (
         ("iDecay", du, 4096),
         ("vDecay", dv, 4096),

@@ -75,30 +75,24 @@ def read_pair(layer: Fields, key: str) -> tuple[int, int]:
     return value[0], value[-1]
 
 
-def read_scalar(layer: Fields, key: str, changes: list[str]) -> int:
-    """One number, alone or in an array.
+def read_scalar(layer: Fields, key: str) -> int:
+    """One whole number, alone or in an array.
 
     Raises:
-        FormatError: If there are several.
+        FormatError: If there are several, or a fraction, on which Lava fails.
     """
-    value = read_whole(layer, key, changes)
-    if value.size != 1:
-        raise FormatError(
-            f"expected {layer.place}/{key} to be one number, got {value.size}; state one for all "
-            f"neurons of the layer"
-        )
-    return int(value.reshape(-1)[0])
+    return _counts(layer, key, (1,))[0]
 
 
-def _counts(layer: Fields, key: str, lengths: tuple[int, int]) -> tuple[int, ...]:
-    """A few whole numbers: geometry, where a fraction would mean another network."""
+def _counts(layer: Fields, key: str, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """A few whole numbers, where a fraction would mean another network."""
     changes: list[str] = []
     value = read_whole(layer, key, changes)
     if value.size not in lengths or changes:
         found = f"{value.size} of {_extent(value)}{' with fractions' if changes else ''}"
         raise FormatError(
-            f"expected {layer.place}/{key} to hold {lengths[0]} or {lengths[1]} whole numbers, got "
-            f"{found}; mend the layer"
+            f"expected {layer.place}/{key} to hold {' or '.join(map(str, lengths))} whole numbers, "
+            f"got {found}; mend the layer"
         )
     return tuple(int(n) for n in value.reshape(-1))
 
