@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/spikeproof demo --out runs/demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not gpu"
 
 check: setup
 	$(BIN)/ruff format --check .
