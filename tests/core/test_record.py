@@ -9,9 +9,9 @@ from spikeproof.core import record
 
 @pytest.fixture(autouse=True)
 def fresh():
-    record.versions.cache_clear()
+    record._versions.cache_clear()
     yield
-    record.versions.cache_clear()
+    record._versions.cache_clear()
 
 
 def test_versions_name_python_and_spikeproof():

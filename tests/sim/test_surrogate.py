@@ -92,3 +92,10 @@ def test_nothing_is_carried_over_a_reset_but_the_slope():
     grad = torch.tensor([[0.0], [1.0]])
     detached = Surrogate(name="t", shape=Triangle(1.0), reset="detached")
     assert detached.backward(grad, h, theta=2.0, decay=1.0).tolist() == [[0.0], [0.25]]
+
+
+def test_a_membrane_at_its_threshold_was_not_reset_and_is_carried_on():
+    h = torch.tensor([[2.0], [1.0]])
+    grad = torch.tensor([[0.0], [1.0]])
+    detached = Surrogate(name="t", shape=Triangle(1.0), reset="detached")
+    assert detached.backward(grad, h, theta=2.0, decay=1.0).tolist() == [[0.25], [0.25]]
