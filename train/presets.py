@@ -95,7 +95,7 @@ DIGITS_NETWORK = NetworkOptions(architecture="digits-conv")
 CIFAR_NETWORK = NetworkOptions(architecture="vgg11")
 CIFAR_SMALL = replace(PAPER, batch_size=32, validation_limit=128)
 CIFAR_SMALL_EPOCHS = {"vanilla": 8, "at": 2, "sr": 4, "srstar": 2}
-"""Five to ten minutes for 5,000 images on one core: enough to try the whole way, not for accuracy."""
+"""Five to ten minutes for 5,000 images on one core: to try the whole way, not for accuracy."""
 CIFAR_SMALL_NETWORK = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 
 GREY = replace(PAPER, epochs=50, augment=False)
