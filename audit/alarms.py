@@ -22,6 +22,8 @@ LARGE_LEVEL = 64
 LEFTOVER = 0.01
 STANDARD_ERRORS = 3.0
 ZERO_SHARE = 0.5
+FEWEST_BREAKS = 10
+"""Below it, noise beating FGSM is luck."""
 RATES_UNKNOWN = "not measured on networks known to be sound"
 
 Curve = dict[str, dict[int, Bool[np.ndarray, " N"]]]
@@ -153,8 +155,8 @@ def _noise(evidence: Evidence, side: str) -> Measured:
         int((ledger.clean_right[side] & ~ledger.survivors(role, side, side, attacks=[name])).sum())
         for role, name in ((SUITE, "fgsm"), (roles[0], NOISE))
     )
-    if fgsm == noise == 0:
-        return None, "neither noise nor FGSM breaks a sample"
+    if fgsm + noise < FEWEST_BREAKS:
+        return None, f"noise and FGSM break fewer than {FEWEST_BREAKS} samples together"
     return (noise - fgsm) / len(ledger.clean_right[side]), None
 
 

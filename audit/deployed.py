@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nir
+import numpy as np
+
 from ..core.errors import ConfigError, DataError
 from ..core.files import sha256
 from ..datasets.images import ImageData, fingerprint
 from ..deploy.bundle import SUMS, Bundle, read_bundle
+from ..export.to_nir import to_nir
 from ..sim.classifier import TwinClassifier
+from ..sim.nir_file import read_nir
 from ..train.checkpoint import checkpoint_file
 from ..train.checkpoint import load as load_checkpoint
 from ..train.network import SpikingNetwork
@@ -45,7 +50,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
     Raises:
         FormatError: If either is damaged.
         NotEqualError: If the bundle was changed after it was sealed.
-        DataError: If they take other images.
+        DataError: If the bundle was not made from the checkpoint.
     """
     network = load_checkpoint(checkpoint).to(device)
     opened = read_bundle(bundle)
@@ -94,15 +99,30 @@ def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None
 
 
 def _check_pair(network: SpikingNetwork, bundle: Bundle) -> None:
-    shape, program = tuple(network.config.input_shape), bundle.program
-    if program.sources[0].shape != shape:
-        raise DataError(
-            f"expected a bundle for images {shape}, got {program.sources[0].shape} in "
-            f"{bundle.path}; deploy this checkpoint"
-        )
-    offset = None if program.encoding is None else program.encoding.offset
+    """Refuses a bundle that was not made from this network."""
+    ours, theirs = to_nir(network), read_nir(bundle.nir)
+    offset = None if bundle.program.encoding is None else bundle.program.encoding.offset
     if offset != tuple(network.config.mean):
         raise DataError(
-            f"expected the lattice mean {tuple(network.config.mean)}, got {offset} in "
-            f"{bundle.path}; deploy this checkpoint"
+            f"expected {bundle.path} to be made from this checkpoint, got another lattice mean "
+            f"{offset} than {tuple(network.config.mean)}; export and deploy this checkpoint"
         )
+    differing = next((n for n in ours.nodes if not _same(ours.nodes[n], theirs.nodes.get(n))), None)
+    if differing is not None or ours.nodes.keys() != theirs.nodes.keys():
+        where = "other layers" if differing is None else f"another {differing!r}"
+        raise DataError(
+            f"expected {bundle.path} to be made from this checkpoint, got {where} in its "
+            f"{bundle.nir.name}; export and deploy this checkpoint"
+        )
+
+
+def _same(ours: nir.NIRNode, theirs: nir.NIRNode | None) -> bool:
+    """Whether two nodes are of one kind and hold the same numbers, up to rounding."""
+    if type(ours) is not type(theirs):
+        return False
+    arrays = {key: v for key, v in vars(ours).items() if isinstance(v, np.ndarray)}
+    others = {key: np.asarray(vars(theirs).get(key)) for key in arrays}
+    return all(
+        value.shape == others[key].shape and np.allclose(value, others[key], rtol=1e-9, atol=1e-12)
+        for key, value in arrays.items()
+    )

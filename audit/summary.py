@@ -7,17 +7,16 @@ from typing import Any
 from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
-from ..core.randomness import generator
 from .alarms import Curve, Evidence, alarms
 from .cells import members
 from .config import AuditConfig
 from .ledger import CELLS, CLEAN, CONTINUOUS, SIDES, SUITE, Ledger, cell_name
-from .statistics import RESAMPLES, difference, mcnemar_exact, pairs, share, survival
+from .statistics import difference, mcnemar_exact, pairs, share, survival
 
 METHODS = {
     "shares": "Wilson score interval",
     "difference": "Newcombe 1998, method 10, paired",
-    "survival": f"percentile bootstrap over samples, {RESAMPLES} resamples",
+    "survival": "Donner and Zou 2012, MOVER-R, paired",
     "mcnemar": "exact, two-sided",
 }
 
@@ -46,9 +45,7 @@ def summarize(
 def _comparison(config: AuditConfig, ledger: Ledger) -> dict[str, Any]:
     table = pairs(*(ledger.survivors(SUITE, side, side) for side in SIDES))
     change = difference(table, confidence=config.confidence)
-    ratio = survival(
-        table, generator=generator(config.seed, "survival"), confidence=config.confidence
-    )
+    ratio = survival(table, confidence=config.confidence)
     return {
         "difference": {key: 100 * value for key, value in asdict(change).items()},
         "mcnemar": {"p": mcnemar_exact(table), **asdict(table)},

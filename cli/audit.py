@@ -15,7 +15,7 @@ def audit(
     hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
-    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Annotated[float, typer.Option(help="Radius in input units.")] = 8 / 255,
     norm: Annotated[str, typer.Option(help="linf.")] = "linf",

@@ -214,6 +214,7 @@ def _compare(out: Path) -> list[dict[str, Any]]:
 
 def _table(results: dict[str, Any]) -> list[str]:
     from ..audit.verdict import percent
+    from ..sim.estimators import ESTIMATORS
 
     heads = ("", "clean float", "clean chip", "robust float", "robust chip", "difference")
     rows: list[tuple[str, ...]] = [heads]
@@ -232,8 +233,8 @@ def _table(results: dict[str, Any]) -> list[str]:
         )
     n = next(iter(results.values()))["audit"]["n"]
     head = (
-        f"accuracy on {n} test images, white box, ±25/255 a pixel, worst of FGSM, PGD10 and APGD10 "
-        f"x 4 gradient estimators"
+        f"accuracy on {n} test images, white box, ±{int(EPSILON * 255)}/255 a pixel, worst of "
+        f"FGSM, PGD10 and APGD10 x {len(ESTIMATORS)} gradient estimators"
     )
     return [head, *(f"{row[0]:8} " + " ".join(f"{cell:24}" for cell in row[1:]) for row in rows)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Json, Out, Seed, show
+from .options import Device, Json, Out, Seed, device_named, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def deploy(
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
     ] = None,
     epsilon: Annotated[float, typer.Option(help="Of the attack in the scale search.")] = 8 / 255,
-    finetune: Annotated[int | None, typer.Option(help="Epochs of fine-tuning.")] = None,
-    data: Annotated[str | None, typer.Option(help="Data SPEC for fine-tuning.")] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Also write the integers as ONNX.")] = False,
+    finetune: Annotated[int | None, typer.Option(help="Not in this version.")] = None,
+    data: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Not in this version.")] = False,
     dt: Annotated[float | None, typer.Option(help="Time step, where the file lacks it.")] = None,
     steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
     encoding: Annotated[str | None, typer.Option(help="direct, where the file lacks it.")] = None,
@@ -43,7 +43,7 @@ def deploy(
     from ..deploy.deployment import DeployConfig, run
     from ..deploy.scale import SearchConfig
 
-    del device
+    device_named(device)
     for name, asked in (("finetune", finetune), ("data", data), ("onnx", onnx or None)):
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
@@ -62,13 +62,17 @@ def deploy(
 
 
 def held_out(spec: str, *, seed: int, count: int = 128) -> "Calibration":
-    """Samples of a data set's training part, the same ones that training held out."""
+    """Samples of a data set's training part; never of its test part."""
     from ..datasets.images import load, split
     from ..deploy.deployment import Calibration
 
     data = load(spec)
     _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
-    return Calibration(images=part.images, labels=part.labels, source=f"{spec} (held out)")
+    return Calibration(
+        images=part.images,
+        labels=part.labels,
+        source=f"{spec}: {len(part)} images of the training part, split by seed {seed}",
+    )
 
 
 def _lines(out: Path, report: dict[str, Any]) -> list[str]:

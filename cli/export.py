@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Json, Out, Seed, show
+from .options import Device, Json, Out, Seed, device_named, show
 from .progress import RichTracker
 
 
@@ -17,7 +17,7 @@ def export(
         str | None, typer.Option(help="Data SPEC to compare on; else noise on the lattice.")
     ] = None,
     samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
-    onnx: Annotated[Path | None, typer.Option(help="Also write ONNX.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="Not in this version.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -34,7 +34,7 @@ def export(
     from ..export.verify import export_network
     from ..train.checkpoint import load as load_checkpoint
 
-    del device
+    device_named(device)
     if onnx is not None:
         raise ConfigError("expected no --onnx, got it; it is not in this version")
     network = load_checkpoint(checkpoint)

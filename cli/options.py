@@ -16,13 +16,15 @@ Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
 
 def device_named(name: str) -> str:
-    """The device to use for `--device`.
+    """The device to use for `--device`; floats are full floats on it.
 
     Raises:
         MissingAbilityError: If it is not here.
     """
     import torch
 
+    # TF32 rounds what it multiplies to ten bits, which flips spikes.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import NotEqualError
-from .options import Device, Json, Seed, show
+from .options import Device, Json, Seed, device_named, show
 
 
 def parity(
@@ -28,7 +28,7 @@ def parity(
     from ..deploy.executors import read_samples, require_images
     from ..deploy.parity import check_parity, parity_images
 
-    del device
+    device_named(device)
     opened = read_bundle(bundle)
     chosen = (
         parity_images(opened, samples=samples, seed=seed)

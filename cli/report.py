@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Out, Seed, show
+from .options import Device, Json, Out, Seed, device_named, show
 
 
 def report(
@@ -24,7 +24,8 @@ def report(
     from ..audit.verdict import verdict
     from ..core.files import read_json, write_text
 
-    del seed, device
+    del seed
+    device_named(device)
     checked = check(read_json(audit))
     write_text(out, render(checked))
     show(

@@ -41,6 +41,11 @@ def simulate(
     del seed
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     kind = _kind(net)
+    if kind != ".net" and (trace or strict):
+        raise ConfigError(
+            f"expected --trace and --strict with a .net file only, got a {kind}; its bundle's "
+            f"model.net can be traced"
+        )
     try:
         execute = EXECUTORS[kind, backend]
     except KeyError:

@@ -13,9 +13,3 @@ def predictions(logits: Float[Tensor, "N K"]) -> Int64[Tensor, " N"]:
     classes = torch.arange(logits.shape[1], device=logits.device)
     is_top = logits == logits.amax(dim=1, keepdim=True)
     return torch.where(is_top, classes, logits.shape[1]).amin(dim=1)
-
-
-def ties(logits: Float[Tensor, "N K"]) -> int:
-    """How many rows have more than one largest logit."""
-    is_top = logits == logits.amax(dim=1, keepdim=True)
-    return int((is_top.sum(dim=1) > 1).sum())

@@ -51,8 +51,14 @@ def verify_bundle(folder: Path, *, device: str = "cpu") -> tuple[Check, ...]:
 
 
 def _require_equal(name: str, found: Executed, golden: dict[str, np.ndarray]) -> None:
-    for key, value in found.arrays().items():
-        if key in golden and not np.array_equal(value, golden[key]):
+    compared = {key: value for key, value in found.arrays().items() if key != "layers"}
+    for key, value in compared.items():
+        if key not in golden or value.shape != golden[key].shape:
+            raise NotEqualError(
+                f"expected {key} of shape {list(value.shape)} in golden.npz, got "
+                f"{list(golden[key].shape) if key in golden else 'none'}; deploy again"
+            )
+        if not np.array_equal(value, golden[key]):
             where = tuple(int(i) for i in np.argwhere(value != golden[key])[0])
             raise NotEqualError(
                 f"expected {key} on {name} as in golden.npz, got another value at {where}; the "

@@ -99,8 +99,7 @@ def _simulate_plain(
     shape = (steps, *activation.shape[1:])
     drive = activation.to(torch.float32)
     total = drive if bias is None else drive + bias
-    # In the layout of the sums (byte convolutions give channels last), or every step would copy.
-    spikes, level = (torch.empty_like(drive.expand(shape)) for _ in range(2))
+    spikes, level = (torch.empty(shape, device=drive.device) for _ in range(2))
     v = torch.zeros(shape[1:], device=drive.device)
     for t in range(steps):
         if (resets and resets[t]) or population.dv:

@@ -7,17 +7,14 @@ products) round them, and leave float64 alone.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.grad import conv2d_input
 
 from ..core.errors import RangeError
-from . import onednn
 from .fixed_point import STATE_MAX, wrap_activation
 from .program import Synapse
 
@@ -62,7 +59,6 @@ class Kernel:
         peak: Greatest size of an input value.
         dtype: A float type that sums exactly (`exact_dtype`).
         device: Where to compute.
-        takes_bytes: Whether every input is 0..255, so that byte arithmetic may sum them.
     """
 
     def __init__(
@@ -73,17 +69,9 @@ class Kernel:
         peak: int,
         dtype: torch.dtype,
         device: torch.device,
-        takes_bytes: bool = False,
     ) -> None:
         self.synapse = synapse
         self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
-        self._geometry = {
-            "stride": synapse.stride,
-            "padding": synapse.padding,
-            "dilation": synapse.dilation,
-            "groups": synapse.groups,
-        }
-        self._convolve = self._packed() if takes_bytes else None
         self.can_wrap = activation_bound(synapse, peak=peak) >= _wrap_limit(synapse)
 
     def __call__(self, x: Float[Tensor, "B *source"]) -> Float[Tensor, "B *target"]:
@@ -95,40 +83,20 @@ class Kernel:
         return straight_through(sums / 2**self.synapse.shift, torch.floor)
 
     def _conv(self, x: Tensor) -> Tensor:
-        if self._convolve is None:
-            return F.conv2d(x, self.weight, **self._geometry)
-        if not x.requires_grad:
-            return self._convolve(x)
-        sums: Tensor = _ByteConv.apply(x, self._convolve, self.weight, self._geometry)  # type: ignore[assignment]
-        return sums
-
-    def _packed(self) -> onednn.Conv | None:
-        """The convolution in bytes, where it is exact on this machine."""
-        usable = self.synapse.is_conv and self.weight.dtype == torch.float32
-        if not usable or not onednn.fits(self.weight) or not onednn.is_exact_here():
-            return None
-        return onednn.pack(self.weight, **self._geometry)
+        synapse = self.synapse
+        return F.conv2d(
+            x,
+            self.weight,
+            stride=synapse.stride,
+            padding=synapse.padding,
+            dilation=synapse.dilation,
+            groups=synapse.groups,
+        )
 
     def _wrapped(self, sums: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
         if not self.can_wrap:
             return sums
         return straight_through(sums, lambda x: rule(x.to(torch.int64).to(torch.int32)).to(x.dtype))
-
-
-class _ByteConv(torch.autograd.Function):
-    """Forward in bytes; backward as that of the same convolution in floats."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, convolve: onednn.Conv, weight: Tensor, geometry: dict[str, Any]
-    ) -> Tensor:
-        ctx.weight, ctx.geometry, ctx.shape = weight, geometry, x.shape
-        return convolve(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        grad = conv2d_input(ctx.shape, ctx.weight, grads[0], **ctx.geometry)
-        return grad, None, None, None
 
 
 def _wrap_limit(synapse: Synapse) -> int:

@@ -13,7 +13,6 @@ from .clock import Clock, Window
 from .estimators import Estimator
 from .integer_neuron import Registers, is_plain, membrane, simulate, spikes, summed
 from .kernel import Kernel, activation_bound, exact_dtype, self_test, straight_through
-from .onednn import BYTE
 from .program import Population, Program, Source, Synapse
 
 
@@ -108,7 +107,6 @@ class Twin:
                     peak=self._peak(synapse.source),
                     dtype=dtype,
                     device=self.device,
-                    takes_bytes=self._sends_bytes(synapse.source),
                 ),
             )
             for synapse in self.program.into(population.name)
@@ -131,10 +129,6 @@ class Twin:
     def _peak(self, name: str) -> int:
         source = self.program.source(name)
         return 1 if source is None else max(abs(source.low), abs(source.high))
-
-    def _sends_bytes(self, name: str) -> bool:
-        source = self.program.source(name)
-        return source is None or (source.low >= 0 and source.high <= BYTE)
 
     def _bias(self, population: Population) -> Tensor | None:
         if population.bias is None:

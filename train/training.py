@@ -66,7 +66,7 @@ class Training:
         config, count = self.config, 0 if self.validation is None else len(self.validation[0])
         how = {
             "robust": f"accuracy under PGD{config.validation_steps} on the 8-bit lattice, "
-            f"epsilon {config.validation_epsilon:.4g}; ties by clean accuracy",
+            f"epsilon {config.validation_epsilon:.4g}",
             "clean": "clean accuracy",
         }[config.select_by]
         return {
@@ -75,7 +75,9 @@ class Training:
             "device": device,
             "data": {"name": data.name, "fingerprint": fingerprint(data)},
             "images": {"training": len(self.images), "validation": count},
-            "best": f"highest {how}; on validation images" if count else "none: no validation",
+            "best": f"last within a standard error of the highest {how}; on validation images"
+            if count
+            else "none: no validation",
         }
 
     def restore(self, folder: Path) -> Progress:
@@ -89,7 +91,12 @@ class Training:
         with tracker.task("train", self.config.epochs * self.steps) as task:
             task.advance(progress.epochs * self.steps)
             for epoch in range(progress.epochs + 1, self.config.epochs + 1):
-                progress = _extend(progress, self._epoch(epoch, task), self.config.select_by)
+                progress = _extend(
+                    progress,
+                    self._epoch(epoch, task),
+                    self.config.select_by,
+                    count=0 if self.validation is None else len(self.validation[0]),
+                )
                 momentum = run_folder.momentum_of(self.network, self.optimizer)
                 run_folder.save_epoch(folder, self.network, momentum, progress)
         return progress
@@ -205,18 +212,25 @@ def _to_unit(images: Tensor) -> Float[Tensor, "N C H W"]:
     return images.to(torch.float32) / 255.0
 
 
-def _extend(progress: Progress, entry: dict[str, Any], select_by: str) -> Progress:
-    """Progress by one epoch; an epoch is best if strictly better than all before."""
-    keys = {
-        "robust": ("validation_robust_accuracy", "validation_accuracy"),
-        "clean": ("validation_accuracy",),
-    }[select_by]
-    best = progress.best
-    if entry["validation_accuracy"] is not None and (
-        best is None or [entry[key] for key in keys] > [best[key] for key in keys]
-    ):
-        best = entry
-    return Progress(epochs=entry["epoch"], best=best, metrics=(*progress.metrics, entry))
+def _extend(progress: Progress, entry: dict[str, Any], select_by: str, *, count: int) -> Progress:
+    """Progress by one epoch; an epoch is best if within one standard error of the best before it.
+
+    Validation sets are small: a strict maximum would pick an early, undertrained epoch by luck
+    (the one-standard-error rule, Breiman et al. 1984).
+
+    Args:
+        progress: Before the epoch.
+        entry: The epoch's metrics.
+        select_by: Which accuracy decides.
+        count: Validation images.
+    """
+    key = {"robust": "validation_robust_accuracy", "clean": "validation_accuracy"}[select_by]
+    metrics, best = (*progress.metrics, entry), progress.best
+    if entry[key] is not None:
+        top = max(m[key] for m in metrics if m[key] is not None)
+        if entry[key] >= top - math.sqrt(top * (1 - top) / count):
+            best = entry
+    return Progress(epochs=entry["epoch"], best=best, metrics=metrics)
 
 
 def _torch_seed(seed: int, *purpose: int | str) -> int:

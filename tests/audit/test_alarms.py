@@ -49,7 +49,7 @@ def test_noise_against_blind_fgsm_is_an_alarm(audited, float_toy, chip_toy, samp
 def test_what_was_not_measured_is_null(audited, float_toy, chip_toy):
     found = audited(float_toy, chip_toy, curve=(8,)).audit["alarms"]
     missing = {a["name"]: a for a in found if a["raised"] is None and a["model"] == "float"}
-    assert set(missing) == {"large_epsilon", "rises_with_epsilon", "rises_with_steps"}
+    assert {"large_epsilon", "rises_with_epsilon", "rises_with_steps"} <= set(missing)
     assert missing["large_epsilon"]["value"] is None
     assert missing["large_epsilon"]["reason"] == "the curve ends at 8/255, below 64/255"
 

@@ -56,6 +56,13 @@ def test_pair_becomes_two_targets(pair):
     assert deployed.float_target.estimators == deployed.hardware_target.estimators
 
 
+def test_bundle_of_the_same_architecture_but_other_weights_is_refused(pair, tmp_path):
+    (tmp_path / "run").mkdir()
+    other, _ = place(tmp_path, random_network(seed=1))
+    with pytest.raises(DataError, match="expected .* to be made from this checkpoint, got another"):
+        load_deployed(other, pair[1])
+
+
 def test_context_tells_both_models_apart(pair):
     folder, bundle = pair
     assert load_deployed(folder, bundle).context == {
@@ -86,17 +93,10 @@ def test_data_is_known_by_name_and_hash():
     assert data_context(data) == {"data": "noise", "data_sha256": fingerprint(data)}
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"mean": (79,)}, r"lattice mean \(79,\), got \(78,\) in .*deploy this checkpoint"),
-        ({"input_shape": (1, 4, 8)}, r"bundle for images \(1, 4, 8\), got \(1, 8, 8\)"),
-    ],
-)
-def test_bundle_of_another_network_is_refused(pair, tmp_path, change, message):
-    other = random_network(replace(DIGITS, **change))
-    save(tmp_path / "other.safetensors", other)
-    with pytest.raises(DataError, match=message):
+@pytest.mark.parametrize("change", [{"mean": (79,)}, {"input_shape": (1, 4, 8)}])
+def test_bundle_of_another_network_is_refused(pair, tmp_path, change):
+    save(tmp_path / "other.safetensors", random_network(replace(DIGITS, **change)))
+    with pytest.raises(DataError, match="to be made from this checkpoint, got another"):
         load_deployed(tmp_path / "other.safetensors", pair[1])
 
 

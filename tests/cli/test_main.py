@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from spikeproof.cli.main import app, main
+from spikeproof.cli.options import device_named
 
 COMMANDS = (
     "doctor",
@@ -78,9 +80,9 @@ def raising(error):
     [
         (KeyboardInterrupt(), 130, "spikeproof: interrupted\n"),
         (
-            PermissionError(13, "Permission denied", "/root/x"),
+            PermissionError(13, "Permission denied", "/elsewhere/x"),
             2,
-            "spikeproof: expected permission for /root/x, got none; choose another path\n",
+            "spikeproof: expected permission for /elsewhere/x, got none; choose another path\n",
         ),
     ],
     ids=["interrupt", "permission"],
@@ -124,3 +126,10 @@ def test_reader_that_goes_away_is_no_error(files):
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_choosing_a_device_switches_tf32_off():
+    torch.backends.cudnn.allow_tf32 = True
+    assert device_named("cpu") == "cpu"
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32

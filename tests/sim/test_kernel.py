@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from spikeproof.core.errors import RangeError
 from spikeproof.sim.kernel import Kernel, activation_bound, exact_dtype, self_test
-from spikeproof.sim.onednn import fits, is_exact_here
 from spikeproof.sim.program import Synapse
 
 CPU = torch.device("cpu")
@@ -133,50 +132,6 @@ def test_a_wrapped_sum_is_the_same_with_gradients(value):
     kernel = Kernel(given, given.weight, peak=64, dtype=torch.float64, device=CPU)
     x = torch.full((1, 1, 1, 1), float(value), dtype=torch.float64)
     assert torch.equal(kernel(x.clone().requires_grad_()).detach(), kernel(x))
-
-
-BYTES = pytest.mark.skipif(not is_exact_here(), reason="byte convolutions are not exact here")
-GEOMETRY = [
-    {},
-    {"stride": (2, 1), "padding": (0, 2)},
-    {"dilation": (2, 1), "padding": (1, 1)},
-    {"groups": 2},
-]
-
-
-def byte_kernels(rng, **options):
-    """The same convolution in bytes and in floats, and inputs with many extremes."""
-    weight = rng.choice([-127, -1, 0, 5, 127], (4, 2 if "groups" in options else 4, 3, 2))
-    given = synapse(weight, **options)
-    common = {"peak": 255, "dtype": torch.float32, "device": CPU}
-    kernels = [Kernel(given, given.weight, takes_bytes=b, **common) for b in (True, False)]
-    return *kernels, torch.from_numpy(rng.choice([0, 1, 254, 255], (3, 4, 7, 6))).float()
-
-
-@BYTES
-@pytest.mark.parametrize("options", GEOMETRY, ids=str)
-def test_byte_convolutions_equal_float_convolutions(rng, options):
-    in_bytes, in_floats, x = byte_kernels(rng, **options)
-    assert torch.equal(in_bytes(x), in_floats(x))
-
-
-@BYTES
-@pytest.mark.parametrize("options", GEOMETRY, ids=str)
-def test_byte_convolutions_have_the_gradient_of_float_convolutions(rng, options):
-    in_bytes, in_floats, x = byte_kernels(rng, **options)
-    x.requires_grad_()
-    sums = in_bytes(x), in_floats(x)
-    weights = torch.linspace(-1.0, 1.0, sums[0].numel()).reshape(sums[0].shape)
-    grads = [torch.autograd.grad((each * weights).sum(), x)[0] for each in sums]
-    assert torch.equal(sums[0], sums[1])
-    torch.testing.assert_close(grads[0], grads[1])
-
-
-@pytest.mark.parametrize("largest", [127, 128])
-def test_only_weights_of_seven_bits_and_a_sign_are_summed_in_bytes(largest):
-    weight = torch.zeros(1, 1, 1, 2)
-    weight[0, 0, 0, 1] = -largest
-    assert fits(weight) == (largest <= 127)
 
 
 def test_this_machine_passes_the_self_test():
