@@ -30,7 +30,7 @@ def compare_audits(before: Path, after: Path, *, cell: str) -> dict[str, Any]:
     Raises:
         ConfigError: If there is no such cell.
         FormatError: If a file is no audit's.
-        DataError: If the audits are not of the same samples.
+        DataError: If the audits are not of the same samples, or not at the same epsilon.
     """
     try:
         source, side = CELL_NAMES[cell]
@@ -38,7 +38,14 @@ def compare_audits(before: Path, after: Path, *, cell: str) -> dict[str, Any]:
         raise ConfigError(
             f"expected a cell among {', '.join(CELL_NAMES)}, got {cell!r}; choose one of them"
         ) from None
-    (first, kept), (second, gained) = (_survivors(path, source, side) for path in (before, after))
+    (first, kept, small), (second, gained, large) = (
+        _survivors(path, source, side) for path in (before, after)
+    )
+    if small != large:
+        raise DataError(
+            f"expected {before} and {after} to be attacked at the same epsilon, got {small:g} and "
+            f"{large:g}; audit both with the same options"
+        )
     if not np.array_equal(first, second):
         raise DataError(
             f"expected {before} and {after} to audit the same samples, got {len(first)} and "
@@ -49,14 +56,15 @@ def compare_audits(before: Path, after: Path, *, cell: str) -> dict[str, Any]:
     return {**change, "p": mcnemar_exact(table)}
 
 
-def _survivors(path: Path, source: str, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which samples there are, and which survive every attack of the suite."""
+def _survivors(path: Path, source: str, side: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Which samples there are, which survive every attack of the suite, and at which epsilon."""
     try:
         rows = pq.read_table(path)
         ledger = Ledger(rows)
         clean = rows.filter(pc.field("role") == CLEAN)
         samples = np.unique(clean["sample"].to_numpy())
-        return samples, ledger.survivors(SUITE, source, side)
+        attacked = rows.filter(pc.field("role") == SUITE)["epsilon"].to_numpy()
+        return samples, ledger.survivors(SUITE, source, side), float(attacked.max())
     except (OSError, pa.ArrowException, KeyError) as error:
         raise FormatError(
             f"expected the .parquet of an audit at {path}, got {error}; audit again"

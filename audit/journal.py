@@ -29,18 +29,19 @@ class Journal:
     Args:
         folder: Made where it is absent.
         identity: Everything that decides the results; parts of another one are never used.
-        resume: Whether to use the parts that are there; else they are deleted first.
+        resume: Whether to use the parts that are there.
 
     Raises:
-        ConfigError: If the parts belong to another audit, or the folder is not one of parts.
+        ConfigError: If there are parts and `resume` was not asked for, or they belong to another
+            audit, or the folder is not one of parts.
     """
 
     def __init__(self, folder: Path, *, identity: Mapping[str, Any], resume: bool) -> None:
         self.folder = folder
         self._identity = dict(identity)
         if folder.exists():
-            self._open(resume=resume)
-        if not folder.exists():
+            self._check(resume=resume)
+        else:
             write_json(folder / FINGERPRINT, self._identity)
 
     def rows(self, name: str, compute: Callable[[], pa.Table]) -> pa.Table:
@@ -60,7 +61,7 @@ class Journal:
         """Deletes the parts: what they held is in the finished files."""
         shutil.rmtree(self.folder)
 
-    def _open(self, *, resume: bool) -> None:
+    def _check(self, *, resume: bool) -> None:
         known = self.folder / FINGERPRINT
         if not known.is_file():
             raise ConfigError(
@@ -68,14 +69,16 @@ class Journal:
                 "move it away or choose another output"
             )
         if not resume:
-            self.discard()
-            return
+            raise ConfigError(
+                f"expected no unfinished audit in {self.folder}, got one; resume it, or delete "
+                "that folder to start anew"
+            )
         theirs = read_json(known)
         if theirs != self._identity:
             raise ConfigError(
                 f"expected parts of the same audit in {self.folder}, got another "
                 f"{', '.join(_differences(theirs, self._identity))}; "
-                "repeat those options, or start anew without resuming"
+                "repeat those options, or delete that folder to start anew"
             )
 
 

@@ -24,6 +24,9 @@ from .rates import RateMeter, mean_rates
 from .samples import Batch, Samples
 from .schema import FORMAT
 
+DECISIVE = ("spikeproof", "commit", "torch", "numpy")
+"""What results may not be mixed across."""
+
 Examine = Callable[[Batch], pa.Table]
 
 
@@ -38,7 +41,7 @@ class Plan:
 
     def identity(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that decides the results, as plain JSON."""
-        options = asdict(self.config)
+        options, found = asdict(self.config), versions()
         return {
             "format": FORMAT,
             "config": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
@@ -47,7 +50,7 @@ class Plan:
             "samples": _digest(self.samples),
             "context": dict(context),
             "device": self.device.type,
-            "versions": {key: versions()[key] for key in ("spikeproof", "torch")},
+            "versions": {key: found[key] for key in DECISIVE if key in found},
         }
 
     def measure(self, journal: Journal, tracker: Tracker) -> tuple[Ledger, Curve]:

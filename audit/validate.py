@@ -66,13 +66,13 @@ def run(
             hashes of both models and of the data. Weights are known by these hashes alone.
         rates: For "float" and "hardware", what measures spike rates of clean images.
         resume: Whether to go on with the parts of an earlier run of the same audit, or to return
-            it where it is finished.
+            it where it is finished. Without it a finished audit is replaced.
         device: Where the targets run.
         tracker: Shows progress.
 
     Raises:
-        ConfigError: If there are results of another audit to resume, or a target lacks an
-            estimator.
+        ConfigError: If there are results of another audit to resume, or parts and no `resume`, or
+            a target lacks an estimator.
         DataError: If there are fewer images than samples, or images and labels do not fit.
     """
     if out.suffix != ".json":
@@ -84,7 +84,7 @@ def run(
         device=torch.device(device),
     )
     identity = plan.identity(context)
-    parts = out.with_suffix(".parts")
+    parts = parts_of(out)
     if resume and not parts.exists() and out.exists():
         return _finished(out, fingerprint(identity))
     journal = Journal(parts, identity=identity, resume=resume)
@@ -101,6 +101,11 @@ def run(
     write_json(out, check(audit))
     journal.discard()
     return AuditResult(audit=audit, path=out, samples=out.with_suffix(".parquet"))
+
+
+def parts_of(out: Path) -> Path:
+    """The folder that an unfinished audit keeps beside its output."""
+    return out.with_suffix(".parts")
 
 
 def _samples(config: AuditConfig, images: np.ndarray, labels: np.ndarray) -> Samples:

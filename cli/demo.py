@@ -171,10 +171,11 @@ def _audit(network: _Network, data: "ImageData", seed: int, device: str) -> "Aud
     from ..audit.config import AuditConfig
     from ..audit.deployed import data_context, load_deployed
     from ..audit.report.render import render
-    from ..audit.validate import run
+    from ..audit.validate import parts_of, run
     from ..core.files import write_text
 
     deployed = load_deployed(network.folder / "checkpoint", network.bundle, device=device)
+    out = network.folder / "audit.json"
     result = run(
         AuditConfig(
             suite="quick",
@@ -189,9 +190,10 @@ def _audit(network: _Network, data: "ImageData", seed: int, device: str) -> "Aud
         hardware_target=deployed.hardware_target,
         images=data.test_images,
         labels=data.test_labels,
-        out=network.folder / "audit.json",
+        out=out,
         context={**deployed.context, **data_context(data), "method": network.label},
         rates=deployed.rates,
+        resume=parts_of(out).exists(),
         device=device,
     )
     write_text(network.folder / "report.html", render(result.audit))

@@ -1,7 +1,7 @@
 """`spikeproof`: the commands, and how each of them ends.
 
 Exit 0: done. 1: a check failed. 2: bad usage, bad input or a missing ability. Each failure is one
-line on stderr.
+line on stderr, the last one: what another program said of it stands above.
 """
 
 import os
@@ -43,6 +43,8 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", INTERRUPTED)
     except SpikeproofError as error:
+        for note in getattr(error, "__notes__", ()):
+            typer.echo(note, err=True)
         code = _fail(str(error), error.exit_code)
     except (BrokenPipeError, SystemExit) as error:
         # The reader has what it wanted (`| head`); typer ends with 1, which means a failed check.

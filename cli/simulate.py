@@ -101,7 +101,7 @@ def _bundle_twin(net: Path, source: Path, **options: Any) -> Arrays:
     from ..deploy.executors import read_samples, require_images, run_twin
 
     images = require_images(read_samples(source))
-    return run_twin(read_bundle(net), images, options["device"]).arrays()
+    return run_twin(read_bundle(net).program, images, options["device"]).arrays()
 
 
 def _bundle_lava(net: Path, source: Path, **options: Any) -> Arrays:
@@ -129,15 +129,12 @@ def _nir_float(net: Path, source: Path, **options: Any) -> Arrays:
 
 def _nir_twin(net: Path, source: Path, **options: Any) -> Arrays:
     """A NIR file without a bundle: quantised at the largest scales that fit."""
-    import tempfile
+    from ..deploy.deployment import DeployConfig, to_integers
+    from ..deploy.executors import read_samples, require_images, run_twin
 
-    from ..deploy.deployment import DeployConfig
-    from ..deploy.deployment import run as run_deployment
-
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
-        run_deployment(DeployConfig(golden=1), net, bundle, given=options["given"])
-        return _bundle_twin(bundle, source, **options)
+    images = require_images(read_samples(source))
+    program = to_integers(DeployConfig(), net, given=options["given"]).program
+    return run_twin(program, images, options["device"]).arrays()
 
 
 EXECUTORS: dict[tuple[str, str], Callable[..., Arrays]] = {

@@ -41,4 +41,4 @@ class MissingAbilityError(SpikeproofError, RuntimeError):
 
 
 class OracleError(SpikeproofError, RuntimeError):
-    """Lava failed, hung or died; carries the tail of what it printed."""
+    """Lava failed, hung or died; a note carries the tail of what it printed."""

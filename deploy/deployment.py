@@ -15,8 +15,9 @@ from ..core.randomness import generator
 from ..sim.classifier import LEVELS
 from ..sim.nir_file import read_nir
 from ..sim.nir_meta import read_meta
+from ..sim.program import Program
 from .bundle import SUMS, write_bundle
-from .certify import certify, require
+from .certify import Certificate, certify, require
 from .chip import chip_named, chip_report
 from .golden import golden
 from .lower import FloatNetwork, lower
@@ -62,6 +63,25 @@ class Calibration:
     source: str
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Integers:
+    """A float network and what it became.
+
+    Args:
+        network: As it was read.
+        program: Its integers.
+        scales: S of every layer.
+        certificates: Bounds of every layer; all hold.
+        search: How the scales were found; None where each is the one that just fits.
+    """
+
+    network: FloatNetwork
+    program: Program
+    scales: dict[str, float]
+    certificates: tuple[Certificate, ...]
+    search: Search | None
+
+
 def run(
     config: DeployConfig,
     nir_file: Path,
@@ -98,26 +118,43 @@ def _fill(
     calibration: Calibration | None,
     tracker: Tracker,
 ) -> dict[str, object]:
-    chip, precision = chip_named(config.chip), Precision(bits=config.bits)
-    graph = read_nir(nir_file)
-    network = lower(graph, read_meta(graph, **given))
+    chip = chip_named(config.chip)
+    made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
+    found = golden(made.program, _golden_images(made.network, config, calibration))
+    report = chip_report(
+        made.program, chip, scales=made.scales, certificates=made.certificates, rails=found.rails
+    )
+    write_bundle(
+        folder,
+        nir_file=nir_file,
+        program=made.program,
+        found=found,
+        chip=report,
+        manifest=_manifest(config, nir_file, made, calibration),
+    )
+    return report
+
+
+def to_integers(
+    config: DeployConfig,
+    nir_file: Path,
+    *,
+    given: dict[str, Any] | None = None,
+    calibration: Calibration | None = None,
+    tracker: Tracker = SILENT,
+) -> Integers:
+    """The integers of a NIR file, certified; arguments and errors as of `run`."""
+    precision, graph = Precision(bits=config.bits), read_nir(nir_file)
+    network = lower(graph, read_meta(graph, **(given or {})))
     search = _search(network, precision, config, calibration, tracker)
     program, scales = quantize(
         network, precision=precision, factors=search.factors if search else {}
     )
     certificates = certify(program, steps=network.meta.steps)
     require(certificates)
-    found = golden(program, _golden_images(network, config, calibration))
-    report = chip_report(program, chip, scales=scales, certificates=certificates, rails=found.rails)
-    write_bundle(
-        folder,
-        nir_file=nir_file,
-        program=program,
-        found=found,
-        chip=report,
-        manifest=_manifest(config, nir_file, network, search, calibration),
+    return Integers(
+        network=network, program=program, scales=scales, certificates=certificates, search=search
     )
-    return report
 
 
 def _search(
@@ -158,14 +195,14 @@ def _golden_images(
 def _manifest(
     config: DeployConfig,
     nir_file: Path,
-    network: FloatNetwork,
-    search: Search | None,
+    made: Integers,
     calibration: Calibration | None,
 ) -> dict[str, object]:
+    search = made.search
     return {
         "config": asdict(config),
         "model_sha256": sha256(nir_file),
-        "metadata": network.meta.to_metadata(),
+        "metadata": made.network.meta.to_metadata(),
         "calibration": None if calibration is None else calibration.source,
         "scales": "largest that fit (no calibration data)" if search is None else asdict(search),
         "matches": "Lava fixed-point model",

@@ -17,6 +17,7 @@ from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.lava import LavaRequest, run_lava
 from ..sim.nir_graph import NirNetwork
 from ..sim.parity import back_to_back
+from ..sim.program import Program
 from .bundle import Bundle
 
 
@@ -91,10 +92,12 @@ def run_float(network: NirNetwork, samples: dict[str, np.ndarray]) -> Executed:
     )
 
 
-def run_twin(bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], device: str = "cpu") -> Executed:
-    """Runs the deployed integers on the twin."""
-    chip = TwinClassifier(bundle.program, device=device)
-    _check_images(bundle, images)
+def run_twin(
+    program: Program, images: UInt8[np.ndarray, "N C H W"], device: str = "cpu"
+) -> Executed:
+    """Runs a deployed network's integers on the twin."""
+    chip = TwinClassifier(program, device=device)
+    _check_images(program, images)
     with torch.no_grad():
         run = chip.run(_unit(images).to(device))
     assert run.reading is not None
@@ -110,8 +113,8 @@ def run_on_lava(
     bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], *, timeout: float = 3600.0
 ) -> Executed:
     """Runs the deployed `.net` file on Lava, the samples back to back."""
-    _check_images(bundle, images)
     program = bundle.program
+    _check_images(program, images)
     chip = TwinClassifier(program)
     payload = chip.payload(_unit(images)).to(torch.int32).numpy()
     train, clock = back_to_back(program, payload)
@@ -167,12 +170,12 @@ def require_images(samples: dict[str, np.ndarray]) -> np.ndarray:
     return samples["images"]
 
 
-def _check_images(bundle: Bundle, images: np.ndarray) -> None:
-    shape = bundle.program.sources[0].shape
+def _check_images(program: Program, images: np.ndarray) -> None:
+    shape = program.sources[0].shape
     if tuple(images.shape[1:]) != shape:
         raise DataError(
-            f"expected images of shape (C, H, W) = {shape} for {bundle.path}, got "
-            f"{tuple(images.shape[1:])}; pass the data that the network was trained on"
+            f"expected images of shape (C, H, W) = {shape}, got {tuple(images.shape[1:])}; pass "
+            "the data that the network was trained on"
         )
 
 

@@ -33,7 +33,7 @@ def verify_bundle(folder: Path, *, device: str = "cpu") -> tuple[Check, ...]:
     bundle = read_bundle(folder)
     arrays = read_arrays(folder / "golden.npz")
     images = images_to_maps(arrays["images"])
-    twin = run_twin(bundle, images, device)
+    twin = run_twin(bundle.program, images, device)
     _require_equal("twin", twin, arrays)
     done = [
         Check(name="hashes", detail=f"{files} files as sealed"),

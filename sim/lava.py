@@ -145,10 +145,11 @@ def run_lava(
         with _worker(folder, token=token) as worker:
             failure = _wait(worker.pid, timeout=timeout)
         if failure:
-            raise OracleError(
-                f"expected Lava to run {request.network}, got {failure}; its last lines:\n"
-                f"{_tail(folder)}"
+            error = OracleError(
+                f"expected Lava to run {request.network}, got {failure}; see its last lines"
             )
+            error.add_note(f"The last lines of Lava:\n{_tail(folder)}")
+            raise error
         with np.load(folder / RESULT, allow_pickle=False) as result:
             return dict(result)
 

@@ -10,7 +10,7 @@ from spikeproof.core.errors import ConfigError, DataError, FormatError
 CHIP = "hardware_on_hardware"
 
 
-def audit(path, clean, *attacks, samples=None, sides=CELLS):
+def audit(path, clean, *attacks, samples=None, sides=CELLS, epsilon=0.1):
     """An audit's rows: `clean` and each of `attacks` say who is right, in every cell."""
     count = len(clean)
     keys = np.arange(count) if samples is None else np.array(samples)
@@ -27,7 +27,7 @@ def audit(path, clean, *attacks, samples=None, sides=CELLS):
             evaluated_on=side,
             attack=f"attack{k}",
             estimator="triangle",
-            epsilon=0.1,
+            epsilon=epsilon,
             is_right=array(right),
         )
         for source, side in sides
@@ -90,15 +90,15 @@ def test_every_cell_is_its_own(tmp_path, cell):
 
 
 def test_real_audits_are_compared(audited, float_toy, chip_toy, tmp_path):
-    for name, epsilon in (("wide", 8 / 255), ("narrow", 2 / 255)):
-        audited(float_toy, chip_toy, epsilon=epsilon, out=tmp_path / f"{name}.json")
-    files = (tmp_path / "wide.parquet", tmp_path / "narrow.parquet")
+    audited(float_toy, chip_toy, out=tmp_path / "a.json")
+    audited(chip_toy, float_toy, out=tmp_path / "b.json")
+    files = (tmp_path / "a.parquet", tmp_path / "b.parquet")
     changes = {cell: compare_audits(*files, cell=cell)["value"] for cell in CELL_NAMES}
     assert changes == {
-        "float_on_float": pytest.approx(100 * 6 / 30),
-        "float_on_hardware": 0.0,
-        "hardware_on_hardware": pytest.approx(100 * 10 / 30),
-        "hardware_on_float": 0.0,
+        "float_on_float": pytest.approx(-100 * 5 / 30),
+        "float_on_hardware": pytest.approx(100 * 1 / 30),
+        "hardware_on_hardware": pytest.approx(100 * 5 / 30),
+        "hardware_on_float": pytest.approx(-100 * 1 / 30),
     }
 
 
@@ -108,6 +108,13 @@ def test_other_samples_are_refused(tmp_path, samples):
     count = len(samples)
     after = audit(tmp_path / "b.parquet", mostly(count, 9), mostly(count, 3), samples=samples)
     with pytest.raises(DataError, match=f"to audit the same samples, got 10 and {count}; audit"):
+        compare_audits(before, after, cell=CHIP)
+
+
+def test_other_epsilon_is_refused(tmp_path):
+    before = audit(tmp_path / "a.parquet", mostly(10, 9), mostly(10, 3))
+    after = audit(tmp_path / "b.parquet", mostly(10, 9), mostly(10, 3), epsilon=0.2)
+    with pytest.raises(DataError, match="at the same epsilon, got 0.1 and 0.2; audit both"):
         compare_audits(before, after, cell=CHIP)
 
 

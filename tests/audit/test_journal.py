@@ -40,10 +40,11 @@ def test_part_is_computed_once(tmp_path):
     assert again.rows("a", lambda: pytest.fail("computed twice")) == first
 
 
-def test_parts_are_dropped_without_resume(tmp_path):
+def test_parts_are_kept_and_refused_without_resume(tmp_path):
     Journal(tmp_path / "parts", identity=IDENTITY, resume=False).rows("a", table)
-    Journal(tmp_path / "parts", identity=IDENTITY, resume=False)
-    assert not (tmp_path / "parts" / "a.parquet").exists()
+    with pytest.raises(ConfigError, match="expected no unfinished audit in .*; resume it, or del"):
+        Journal(tmp_path / "parts", identity=IDENTITY, resume=False)
+    assert (tmp_path / "parts" / "a.parquet").exists()
 
 
 def test_failed_part_leaves_nothing(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from spikeproof.attacks.target import FunctionTarget
+from spikeproof.audit import plan
 from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.validate import run
 from spikeproof.core.errors import ConfigError, DataError
@@ -157,6 +158,18 @@ def test_resuming_another_audit_is_refused(audited, float_toy, chip_toy):
         audited(Flaky(float_toy, 3), chip_toy)
     with pytest.raises(ConfigError, match=r"another config\.seed; repeat those options"):
         audited(float_toy, chip_toy, seed=1, resume=True)
+
+
+@pytest.mark.parametrize("library", ["commit", "numpy", "spikeproof", "torch"])
+def test_resuming_with_other_versions_is_refused(
+    audited, float_toy, chip_toy, library, monkeypatch
+):
+    with pytest.raises(StoppedError):
+        audited(Flaky(float_toy, 3), chip_toy)
+    others = {**plan.versions(), library: "0.0"}
+    monkeypatch.setattr(plan, "versions", lambda: others)
+    with pytest.raises(ConfigError, match=rf"another versions\.{library}; repeat"):
+        audited(float_toy, chip_toy, resume=True)
 
 
 def test_resuming_with_other_weights_is_refused(audited, float_toy, chip_toy):
