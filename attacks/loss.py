@@ -10,6 +10,9 @@ from torch import Tensor
 from ..core.decision import predictions
 from .target import Network
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of logits and labels: a number a sample."""
+
 
 def cross_entropy(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Cross entropy of each sample, in nats."""
@@ -27,8 +30,9 @@ def input_gradient(
     labels: Int64[Tensor, " N"],
     *,
     see: Callable[[Tensor], Tensor],
+    loss: Loss = cross_entropy,
 ) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N C H W"]]:
-    """Logits at what the network sees of `x`, and ∂(Σ cross entropy)/∂x.
+    """Logits at what the network sees of `x`, and ∂(Σ loss)/∂x.
 
     The loss is summed over samples, so a sample's gradient does not depend on the batch size.
     Parameters get no gradient, and nothing here waits for the device.
@@ -36,5 +40,5 @@ def input_gradient(
     with torch.enable_grad():
         x = x.detach().requires_grad_(True)
         logits = network(see(x))
-        (gradient,) = torch.autograd.grad(cross_entropy(logits, labels).sum(), x)
+        (gradient,) = torch.autograd.grad(loss(logits, labels).sum(), x)
     return logits.detach(), gradient

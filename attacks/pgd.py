@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .attack import Attack
 from .lattice import ThreatModel, uniform_start
-from .loss import input_gradient
+from .loss import Loss, cross_entropy, input_gradient
 from .target import Network
 from .trial import Trial
 
@@ -58,6 +58,7 @@ def pgd_steps(
     step_size: float,
     steps: int,
     lattice: bool = False,
+    loss: Loss = cross_entropy,
 ) -> Float[Tensor, "N C H W"]:
     """The last iterate of PGD and nothing else: the inner loop of adversarial training.
 
@@ -72,6 +73,7 @@ def pgd_steps(
         step_size: In input units.
         steps: Gradient steps.
         lattice: Whether the network sees, and the result is, a rounding to k/255.
+        loss: What is climbed.
 
     Raises:
         ConfigError: If epsilon is out of range.
@@ -79,6 +81,6 @@ def pgd_steps(
     threat = ThreatModel(epsilon=epsilon, lattice=lattice)
     x = start.detach()
     for _ in range(steps):
-        _, gradient = input_gradient(target, x, labels, see=threat.see)
+        _, gradient = input_gradient(target, x, labels, see=threat.see, loss=loss)
         x = climb(x, gradient, images=images, threat=threat, step_size=step_size)
     return threat.see(x)

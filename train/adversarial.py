@@ -1,18 +1,61 @@
-"""Adversarial training: each batch is attacked with PGD before it is learnt from."""
+"""Adversarial training: each batch is attacked before it is learnt from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from ..attacks.loss import Loss, cross_entropy
 from ..attacks.pgd import pgd_steps
 from .target import frozen
+from .trades import divergence
+
+TINY = 1e-3
+"""Spread of TRADES' start: at the image itself the divergence has no slope."""
+
+
+def _uniform(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
+    return (2.0 * torch.rand(shape, generator=draws) - 1.0) * epsilon
+
+
+def _nowhere(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
+    del epsilon, draws
+    return torch.zeros(shape)
+
+
+def _half_signs(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=draws).sign() * (epsilon / 2)
+
+
+def _close(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
+    return (torch.randn(shape, generator=draws) * TINY).clamp(-epsilon, epsilon)
+
+
+Start = Callable[[torch.Size, float, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Where an attack starts, and its only step as a share of epsilon; None takes the options."""
+
+    start: Start
+    single_step: float | None = None
+
+
+KINDS: dict[str, Kind] = {
+    "pgd": Kind(start=_uniform),
+    "fgsm": Kind(start=_nowhere, single_step=1.0),
+    "rfgsm": Kind(start=_half_signs, single_step=0.5),
+    "trades": Kind(start=_close),
+}
+"""Madry et al. 2018; Goodfellow et al. 2015; Tramèr et al. 2018; Zhang et al. 2019, Algorithm 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingAttack:
-    """PGD against the network as it stands: running batch statistics, weights frozen.
+    """An attack on the network as it stands: running batch statistics, weights frozen.
 
     Liu et al. 2024, Table 5: five steps of 0.01 within 2/255; the step is larger than the ball, so
     iterates lie on its corners.
@@ -20,11 +63,14 @@ class TrainingAttack:
     Args:
         epsilon, step_size: In input units.
         steps: Gradient steps.
+        kind: A name of `KINDS`. `fgsm` and `rfgsm` take one step, whatever `steps` is; `trades`
+            climbs the divergence from the clean answer, the others the cross-entropy.
     """
 
     epsilon: float
     step_size: float
     steps: int
+    kind: str = "pgd"
 
     def __call__(
         self,
@@ -34,9 +80,10 @@ class TrainingAttack:
         *,
         draws: torch.Generator,
     ) -> Float[Tensor, "N C H W"]:
-        """Last iterates, from a uniform random start drawn on the CPU."""
-        noise = torch.rand(images.shape, generator=draws, dtype=images.dtype)
-        offset = (2.0 * noise - 1.0).to(images.device) * self.epsilon
+        """Last iterates, from a start drawn on the CPU."""
+        kind = KINDS[self.kind]
+        offset = kind.start(images.shape, self.epsilon, draws).to(images)
+        one = kind.single_step
         with frozen(network):
             return pgd_steps(
                 network,
@@ -44,6 +91,14 @@ class TrainingAttack:
                 labels,
                 start=(images + offset).clamp(0.0, 1.0),
                 epsilon=self.epsilon,
-                step_size=self.step_size,
-                steps=self.steps,
+                step_size=self.step_size if one is None else one * self.epsilon,
+                steps=self.steps if one is None else 1,
+                loss=_away(network, images) if self.kind == "trades" else cross_entropy,
             )
+
+
+@torch.no_grad()
+def _away(network: nn.Module, images: Tensor) -> Loss:
+    """How far an answer is from that on the clean images."""
+    clean = network(images)
+    return lambda logits, labels: divergence(clean, logits)

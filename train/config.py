@@ -12,12 +12,14 @@ from ..datasets.images import ImageData
 from ..datasets.lattice import channel_std, lattice_mean
 from .architectures import USUAL, architecture
 from .fields import convert_fields, field_types
+from .gradient_penalty import FORMS
 from .methods import method
 from .network_config import NetworkConfig
-from .sparsity import FORMS
 
-ATTACK_FIELDS = ("epsilon", "attack_steps", "attack_step_size")
-SPARSITY_FIELDS = ("sparsity_weight", "sparsity_step", "sparsity_form")
+STEP_FIELDS = ("attack_steps", "attack_step_size")
+ATTACK_FIELDS = ("attack", "epsilon", *STEP_FIELDS)
+PENALTY_FIELDS = ("penalty_weight", "penalty_step", "penalty_form")
+ATTACKS = ("pgd", "fgsm", "rfgsm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,14 @@ class TrainConfig:
         method: A name of `methods.METHODS`.
         epochs, batch_size: Passes over the training images, and images a step.
         learning_rate, momentum, weight_decay: Of SGD; the rate falls as a cosine over the epochs.
-        epsilon, attack_steps, attack_step_size: PGD of adversarial training, in input units.
-        sparsity_weight: λ of SR and SR*.
-        sparsity_step: h of the finite difference, in input units.
-        sparsity_form: `squared` (the published code, to which the published λ belong) or
+        attack: What adversarial training attacks with: `pgd`, `fgsm` or `rfgsm`.
+        epsilon, attack_steps, attack_step_size: Of that attack, in input units.
+        penalty_weight: λ of SR, SR* and GR.
+        penalty_step: h of the finite difference, in input units.
+        penalty_form: `squared` (the published code, to which the published λ belong) or
             `absolute` (the text's Eq. 14).
+        orthogonality_weight: β of RAT.
+        trades_weight: β of TRADES.
         augment: Random crops, and mirror images where the data set allows them.
         holdout: Share of the training images kept for validation; 0 for none.
         select_by: Which validation accuracy chooses the best checkpoint.
@@ -51,12 +56,15 @@ class TrainConfig:
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    attack: str = "pgd"
     epsilon: float = 2 / 255
     attack_steps: int = 5
     attack_step_size: float = 0.01
-    sparsity_weight: float = 0.0
-    sparsity_step: float = 0.01
-    sparsity_form: str = "squared"
+    penalty_weight: float = 0.0
+    penalty_step: float = 0.01
+    penalty_form: str = "squared"
+    orthogonality_weight: float = 0.0
+    trades_weight: float = 6.0
     augment: bool = True
     holdout: float = 0.1
     select_by: str = "robust"
@@ -72,19 +80,24 @@ class TrainConfig:
         for name, known in CHOICES.items():
             _check_choice(name, getattr(self, name), known)
         chosen = method(self.method)
-        if not chosen.is_adversarial:
-            self._refuse(ATTACK_FIELDS)
-        if not chosen.is_sparse:
-            self._refuse(SPARSITY_FIELDS)
+        self._refuse(
+            f"method {self.method!r}",
+            *(() if chosen.attack else ATTACK_FIELDS),
+            *(() if chosen.penalty else PENALTY_FIELDS),
+            *(() if chosen.is_orthogonal else ("orthogonality_weight",)),
+            *(("attack",) if chosen.is_trades else ("trades_weight",)),
+        )
+        if self.attack != "pgd":
+            self._refuse(f"attack {self.attack!r}", *STEP_FIELDS)
 
-    def _refuse(self, names: tuple[str, ...]) -> None:
-        """Refuses options that this method would ignore."""
+    def _refuse(self, what: str, *names: str) -> None:
+        """Refuses options that `what` would ignore."""
         for entry in fields(self):
             value = getattr(self, entry.name)
             if entry.name in names and value != entry.default:
                 raise ConfigError(
-                    f"expected no {entry.name} with method {self.method!r}, got {value}; "
-                    "leave it out or choose another method"
+                    f"expected no {entry.name} with {what}, got {value}; leave it out or choose "
+                    "another"
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,8 +114,10 @@ RANGES: dict[str, tuple[float | int, float | int, bool]] = {
     "epsilon": (0, 1, True),
     "attack_steps": (1, math.inf, False),
     "attack_step_size": (0, math.inf, True),
-    "sparsity_weight": (0, math.inf, False),
-    "sparsity_step": (0, math.inf, True),
+    "penalty_weight": (0, math.inf, False),
+    "penalty_step": (0, math.inf, True),
+    "orthogonality_weight": (0, math.inf, False),
+    "trades_weight": (0, math.inf, True),
     "holdout": (0, 1, False),
     "validation_epsilon": (0, 1, True),
     "validation_steps": (1, math.inf, False),
@@ -113,7 +128,8 @@ RANGES: dict[str, tuple[float | int, float | int, bool]] = {
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "sparsity_form": tuple(FORMS),
+    "attack": ATTACKS,
+    "penalty_form": tuple(FORMS),
     "select_by": ("robust", "clean"),
     "precision": ("32-true", "bf16-mixed"),
 }

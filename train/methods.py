@@ -7,22 +7,32 @@ from ..core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """Whether it trains on adversarial examples, and whether it makes the input gradient sparse."""
+    """The parts of a method.
 
-    is_adversarial: bool
-    is_sparse: bool
+    Args:
+        attack: Whether it trains on adversarial examples.
+        penalty: What it flattens, a name of `gradient_penalty.HEIGHTS`; None for nothing.
+        is_trades: Whether the attacked answer has to equal the clean one.
+        is_orthogonal: Whether weights are pulled towards orthogonal ones after each step.
+    """
+
+    attack: bool = False
+    penalty: str | None = None
+    is_trades: bool = False
+    is_orthogonal: bool = False
 
 
 METHODS: dict[str, Method] = {
-    "vanilla": Method(is_adversarial=False, is_sparse=False),
-    "at": Method(is_adversarial=True, is_sparse=False),
-    "sr": Method(is_adversarial=False, is_sparse=True),
-    "srstar": Method(is_adversarial=True, is_sparse=True),
+    "vanilla": Method(),
+    "at": Method(attack=True),
+    "rat": Method(attack=True, is_orthogonal=True),
+    "gr": Method(penalty="loss"),
+    "sr": Method(penalty="margin"),
+    "srstar": Method(attack=True, penalty="margin"),
+    "trades": Method(attack=True, is_trades=True),
 }
-"""Cross-entropy, adversarial training, sparsity regularisation (SR), and both (SR*)."""
-
-PLANNED = ("rat", "gr", "trades")
-"""Methods with a name, and nothing behind it in this version."""
+"""Cross-entropy, adversarial training, AT with regularised weights, gradient regularisation,
+sparsity regularisation (SR), AT and SR together (SR*), and TRADES."""
 
 
 def method(name: str) -> Method:
@@ -31,11 +41,6 @@ def method(name: str) -> Method:
     Raises:
         ConfigError: If there is none.
     """
-    if name in PLANNED:
-        raise ConfigError(
-            f"expected a method among {', '.join(METHODS)}, got {name!r}, which is not in this "
-            "version; choose one of them"
-        )
     try:
         return METHODS[name]
     except KeyError:

@@ -141,6 +141,8 @@ class Training:
         # Named, so that no gradient of the input images is computed.
         self.fabric.backward(loss, inputs=list(self.network.parameters()))
         self.optimizer.step()
+        if self.objective.after_step is not None:
+            self.objective.after_step(self.network, draws=draws)
         return loss.detach()
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

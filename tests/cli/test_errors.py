@@ -142,9 +142,9 @@ REFUSED = {
     "onnx": ("deploy {f}/model.nir --out out --onnx", "expected no --onnx, got it"),
     "onnx export": ("export {f}/digits.safetensors --out out.nir --onnx o", "expected no --onnx"),
     "unknown preset": ("train --preset digits --data digits --out out", "preset among .*'digits'"),
-    "planned preset": (
-        "train --preset digits-trades --data digits --out out",
-        "got 'digits-trades', whose method is not in this version",
+    "unknown method": (
+        "train --preset digits-free --data digits --out out",
+        "expected a preset among digits-vanilla, .* got 'digits-free'",
     ),
     "no preset": ("train --data digits --out out", "--preset or --config, got neither"),
     "preset and config": (

@@ -74,7 +74,7 @@ def quick() -> TrainConfig:
         epochs=3,
         batch_size=32,
         attack_steps=2,
-        sparsity_weight=0.002,
+        penalty_weight=0.002,
         holdout=0.2,
         validation_steps=2,
     )

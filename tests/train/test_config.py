@@ -27,10 +27,18 @@ from spikeproof.train.presets import DATASETS, PRESETS, preset
         ({"holdout": -0.1}, "expected holdout >= 0 and < 1"),
         ({"batch_size": 0}, "expected batch_size >= 1"),
         ({"seed": -1}, "expected seed >= 0"),
-        ({"method": "fgsm"}, "expected a method among vanilla, at, sr, srstar, got 'fgsm'"),
-        ({"method": "trades"}, "got 'trades', which is not in this version"),
+        ({"method": "fgsm"}, "expected a method among vanilla, at, rat, .*, got 'fgsm'"),
+        ({"method": "at", "attack": "cw"}, "expected attack to be one of pgd, fgsm, rfgsm"),
+        (
+            {"method": "at", "attack": "fgsm", "attack_steps": 7},
+            "expected no attack_steps with attack 'fgsm', got 7",
+        ),
+        ({"method": "trades", "attack": "fgsm"}, "expected no attack with method 'trades'"),
+        ({"method": "at", "trades_weight": 5.0}, "expected no trades_weight with method 'at'"),
+        ({"orthogonality_weight": 0.1}, "expected no orthogonality_weight with method 'vanilla'"),
+        ({"method": "trades", "trades_weight": 0.0}, "expected trades_weight > 0, got 0.0"),
         ({"epsilon": 0.1}, "expected no epsilon with method 'vanilla', got 0.1"),
-        ({"method": "at", "sparsity_weight": 0.1}, "expected no sparsity_weight with method 'at'"),
+        ({"method": "at", "penalty_weight": 0.1}, "expected no penalty_weight with method 'at'"),
         (
             {"select_by": "test"},
             "expected select_by to be one of robust, clean, got 'test'; choose one",
@@ -67,7 +75,7 @@ def test_toml_and_settings_mean_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epoch": 3}, "expected keys among architecture, attack_step_size.* got epoch; correct"),
+        ({"epoch": 3}, "expected keys among architecture, attack, .* got epoch; correct"),
         ({"epochs": "3.5"}, "expected epochs to be a whole number, got '3.5'"),
         ({"epochs": True}, "expected epochs to be a whole number, got True"),
         ({"epsilon": "1/0"}, "expected epsilon to be a number, got '1/0'"),
@@ -132,23 +140,22 @@ def test_cifar_presets_are_the_published_settings():
     recipe = preset("cifar-srstar")
     assert recipe.network.architecture == "vgg11"
     assert recipe.network.steps == 8
-    assert recipe.train == TrainConfig(method="srstar", sparsity_weight=0.002)
-    assert preset("cifar-sr").train.sparsity_weight == 0.008
-    assert preset("cifar100-srstar").train.sparsity_weight == 0.001
-    assert preset("cifar100-sr").train.sparsity_weight == 0.002
+    assert recipe.train == TrainConfig(method="srstar", penalty_weight=0.002)
+    assert preset("cifar-sr").train.penalty_weight == 0.008
+    assert preset("cifar100-srstar").train.penalty_weight == 0.001
+    assert preset("cifar100-sr").train.penalty_weight == 0.002
 
 
 def test_defaults_are_table_5():
     config = TrainConfig()
     assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 5e-4)
-    assert (config.batch_size, config.epochs, config.sparsity_step) == (64, 200, 0.01)
+    assert (config.batch_size, config.epochs, config.penalty_step) == (64, 200, 0.01)
     assert (config.epsilon, config.attack_steps, config.attack_step_size) == (2 / 255, 5, 0.01)
 
 
-@pytest.mark.parametrize("name", ["cifar-rat", "digits-trades", "cifar-gr-small"])
-def test_presets_of_planned_methods_say_so(name):
-    with pytest.raises(ConfigError, match="whose method is not in this version"):
-        preset(name)
+def test_rat_has_no_weight_decay_but_its_own_regulariser():
+    config = preset("cifar-rat").train
+    assert (config.weight_decay, config.orthogonality_weight) == (0.0, 5e-4)
 
 
 def test_unknown_presets_are_refused_with_the_known_ones():

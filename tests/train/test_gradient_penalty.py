@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spikeproof.train.sparsity import GradientSparsity, margin, strongest_rivals
+from spikeproof.train.gradient_penalty import GradientPenalty, margin, strongest_rivals
 
 
 class Smooth(nn.Module):
@@ -44,7 +44,7 @@ def true_margin(network, x, y):
 
 def penalty(network, x, y, **options):
     """λ = 1 term alone."""
-    loss = GradientSparsity(weight=1.0, **options).loss(network, x, y)
+    loss = GradientPenalty(weight=1.0, **options)(network, x, x, y)
     return loss - functional.cross_entropy(network(x), y)
 
 
@@ -66,6 +66,15 @@ def test_penalty_approaches_the_l1_norm_of_the_gradient(form, power, x, y):
     )
 
 
+def test_penalty_of_the_loss_approaches_the_l1_norm_of_its_gradient(x, y):
+    network, x = Smooth(), x.requires_grad_()
+    (gradient,) = torch.autograd.grad(functional.cross_entropy(network(x), y, reduction="sum"), x)
+    expected = gradient.flatten(1).abs().sum(1).square().mean()
+    torch.testing.assert_close(
+        penalty(network, x, y, height="loss", step=1e-6), expected, rtol=1e-4, atol=0
+    )
+
+
 def test_penalty_carries_gradient_through_both_margins(x, y):
     network = Smooth()
     rivals = strongest_rivals(network(x), y)
@@ -84,7 +93,7 @@ def test_penalty_carries_gradient_through_both_margins(x, y):
 
 def test_second_point_is_neither_clipped_nor_rounded(x, y):
     network, x = Smooth(), (x > 0.5).double()
-    GradientSparsity(weight=1.0, step=0.003).loss(network, x, y)
+    GradientPenalty(weight=1.0, step=0.003)(network, x, x, y)
     near, far = network.seen
     assert torch.equal(near, x)
     torch.testing.assert_close((far - x).abs(), torch.full_like(x, 0.003))
@@ -114,5 +123,5 @@ def test_zero_gradients_move_nothing(y, x):
 
 def test_both_passes_update_batch_statistics(make_network, images, labels):
     network = make_network().train()
-    GradientSparsity(weight=0.1).loss(network, images, labels)
+    GradientPenalty(weight=0.1)(network, images, images, labels)
     assert network.layers.get_submodule("norm1").num_batches_tracked == 2

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch import nn
+
+from spikeproof.train.orthogonality import Orthogonality, retracted
+
+
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def tightness(matrix):
+    """‖W·Wᵀ − 1‖²."""
+    return (matrix @ matrix.T - torch.eye(len(matrix), dtype=matrix.dtype)).square().sum()
+
+
+def test_retraction_is_a_gradient_step_on_the_tightness():
+    matrix = torch.randn(4, 7, generator=draws(), dtype=torch.float64).requires_grad_()
+    (gradient,) = torch.autograd.grad(tightness(matrix) / 4, matrix)
+    torch.testing.assert_close(retracted(matrix.detach(), 0.01), matrix.detach() - 0.01 * gradient)
+
+
+def test_orthogonal_rows_stay():
+    matrix = torch.linalg.qr(torch.randn(7, 4, generator=draws(), dtype=torch.float64))[0].T
+    torch.testing.assert_close(retracted(matrix, 0.3), matrix)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv2d(3, 5, 3), nn.Linear(20, 6)], ids=["convolution", "dense"]
+)
+def test_layers_come_closer_to_orthogonal(layer):
+    before = tightness(layer.weight.detach().flatten(1))
+    for _ in range(50):
+        Orthogonality(weight=0.1)(nn.Sequential(layer), draws=draws())
+    assert tightness(layer.weight.detach().flatten(1)) < before / 10
+
+
+def test_large_dense_layers_change_in_a_random_share_of_rows():
+    layer = nn.Linear(8, 200)
+    before = layer.weight.detach().clone()
+    Orthogonality(weight=0.1)(layer, draws=draws(1))
+    changed = (layer.weight != before).any(dim=1)
+    assert int(changed.sum()) == 60
+    again = nn.Linear(8, 200)
+    again.weight.data.copy_(before)
+    Orthogonality(weight=0.1)(again, draws=draws(2))
+    assert not torch.equal((again.weight != before).any(dim=1), changed)
+
+
+def test_biases_and_norms_are_left_alone(make_network):
+    network = make_network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    Orthogonality(weight=0.1)(network, draws=draws())
+    changed = {n for n, value in network.state_dict().items() if not torch.equal(value, before[n])}
+    expected = {f"layers.{n}.weight" for n in ("conv1", "conv2", "dense1", "readout")}
+    assert changed == expected
