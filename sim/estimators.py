@@ -11,6 +11,7 @@ from torch import Tensor
 from ..core.errors import ConfigError
 from .rate_gradient import RateGradient
 from .surrogate import ArcTangent, Sigmoid, Surrogate, Triangle
+from .through_time import StepBack
 
 
 @runtime_checkable
@@ -31,6 +32,12 @@ class Estimator(Protocol):
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
         """Gradient with respect to x in v ← λ·v + x, from the membrane `h` before its reset."""
+        ...
+
+    def unroll(
+        self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    ) -> StepBack:
+        """The same gradient step by step, for spikes that return to where they came from."""
         ...
 
 

@@ -7,12 +7,14 @@ products) round them, and leave float64 alone.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.grad import conv2d_input
 
 from ..core.errors import RangeError
 from .fixed_point import STATE_MAX, wrap_activation
@@ -72,6 +74,12 @@ class Kernel:
     ) -> None:
         self.synapse = synapse
         self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
+        self._geometry: dict[str, Any] = {
+            "stride": synapse.stride,
+            "padding": synapse.padding,
+            "dilation": synapse.dilation,
+            "groups": synapse.groups,
+        }
         self.can_wrap = activation_bound(synapse, peak=peak) >= _wrap_limit(synapse)
 
     def __call__(self, x: Float[Tensor, "B *source"]) -> Float[Tensor, "B *target"]:
@@ -82,16 +90,15 @@ class Kernel:
         sums = self._wrapped(F.linear(x.flatten(1), self.weight), lambda sums: sums)
         return straight_through(sums / 2**self.synapse.shift, torch.floor)
 
+    def adjoint(self, grad: Float[Tensor, "B *target"], shape: torch.Size) -> Tensor:
+        """Gradient with respect to an input of this shape."""
+        grad, synapse = grad.to(self.weight.dtype), self.synapse
+        if not synapse.is_conv:
+            return (grad @ self.weight / 2**synapse.shift).reshape(shape)
+        return conv2d_input(shape, self.weight, grad, **self._geometry)
+
     def _conv(self, x: Tensor) -> Tensor:
-        synapse = self.synapse
-        return F.conv2d(
-            x,
-            self.weight,
-            stride=synapse.stride,
-            padding=synapse.padding,
-            dilation=synapse.dilation,
-            groups=synapse.groups,
-        )
+        return F.conv2d(x, self.weight, **self._geometry)
 
     def _wrapped(self, sums: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
         if not self.can_wrap:

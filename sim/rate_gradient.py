@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .through_time import StepBack, through_time
+
 
 @dataclass(frozen=True, kw_only=True)
 class RateGradient:
@@ -30,10 +32,21 @@ class RateGradient:
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
         """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
+        return through_time(self.unroll(h, theta=theta, decay=decay), grad, h)
+
+    def unroll(
+        self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    ) -> StepBack:
+        """The same step by step; arguments as `Surrogate.unroll`."""
         kept = h[:-1] * (h[:-1] <= theta)
         mean_input = (h.sum(0) - decay * kept.sum(0)) / (theta * h.shape[0])
         leak = 1.0 - torch.as_tensor(decay, dtype=h.dtype, device=h.device)
         main = (1.0 - self.gamma * leak) / (2.0 - leak)
         rate = main * ((mean_input >= leak) & (mean_input <= 2.0))
-        rate = rate + self.gamma * ((mean_input >= 0.0) & (mean_input <= leak))
-        return grad * (rate / theta)
+        slope = (rate + self.gamma * ((mean_input >= 0.0) & (mean_input <= leak))) / theta
+
+        def step(t: int, grad: Tensor, out: Tensor) -> None:
+            del t
+            torch.mul(grad, slope, out=out)
+
+        return step

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .through_time import StepBack, through_time
+
 Shape = Callable[[Tensor], Tensor]
 
 
@@ -84,17 +86,25 @@ class Surrogate:
         Returns:
             Gradient with respect to x, same axes.
         """
-        out = torch.empty_like(h)
+        return through_time(self.unroll(h, theta=theta, decay=decay), grad, h)
+
+    def unroll(
+        self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    ) -> StepBack:
+        """The same step by step; arguments as `backward`."""
         carried, kept = torch.zeros_like(h[0]), torch.empty_like(h[0])
-        for t in reversed(range(h.shape[0])):
+
+        def step(t: int, grad: Tensor, out: Tensor) -> None:
+            nonlocal carried
             slope = self.shape(_over(h[t], theta) - 1.0)
             slope = _over(slope, theta)
             torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
             if self.reset == "attached":
                 kept.addcmul_(h[t], slope, value=-1.0)
-            torch.addcmul(grad[t] * slope, carried, kept, out=out[t])
-            carried = out[t] * decay
-        return out
+            torch.addcmul(grad * slope, carried, kept, out=out)
+            carried = out if isinstance(decay, float) and decay == 1.0 else out * decay
+
+        return step
 
 
 def _over(x: Tensor, theta: float | Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The integer twin: runs a Program, batched and differentiable, to the last bit as Lava would."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,10 +10,13 @@ from torch import Tensor
 
 from ..core.errors import DataError, UnsupportedNodeError
 from .clock import Clock, Window
+from .components import components
 from .estimators import Estimator
-from .integer_neuron import Registers, is_plain, membrane, simulate, spikes, summed
+from .integer_gradient import membrane, spikes, summed
+from .integer_neuron import Neurons, Registers, is_plain
 from .kernel import Kernel, activation_bound, exact_dtype, self_test, straight_through
 from .program import Population, Program, Source, Synapse
+from .recurrence import Answer, Link, run_loop
 
 
 @dataclass(frozen=True)
@@ -34,16 +37,10 @@ class Twin:
 
     Raises:
         RangeError: If no number format on this device sums exactly what the program may sum.
-        UnsupportedNodeError: If the program recurs.
     """
 
     def __init__(self, program: Program, *, device: str | torch.device = "cpu") -> None:
-        if program.order is None:
-            raise UnsupportedNodeError(
-                "expected a program without loops, got recurrent synapses; the twin runs "
-                "population by population"
-            )
-        self.program, self.order = program, program.order
+        self.program, self.groups = program, components(program)
         self.device = torch.device(device)
         self_test(self.device)
         self._bounds = {p.name: self._bound(p) for p in program.populations}
@@ -75,24 +72,67 @@ class Twin:
         replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
         batch = _batch_size(trains, replaced)
         run = Run()
-        for population in self.order:
-            activation = self._activation(population, trains, clock, batch)
-            bias = replaced.get(population.name, self._biases[population.name])
-            registers = simulate(
-                activation,
-                population,
-                bias=bias,
-                steps=clock.steps,
-                resets=clock.resets(population.phase),
-                plain=is_plain(population, bound=self._bounds[population.name] + _peak(bias)),
-            )
-            fired = spikes(activation, registers, population, estimator=estimator)
-            trains[population.name] = run.spikes[population.name] = fired
-            if record:
-                run.registers[population.name] = registers
-            if self._is_read(population):
-                run = Run(run.spikes, run.registers, self._read(activation, registers, fired))
+        for group in self.groups:
+            outside = {p.name: self._activation(p, trains, clock, batch) for p in group}
+            neurons = {
+                p.name: self._neurons(
+                    p,
+                    clock,
+                    bias=replaced.get(p.name, self._biases[p.name]),
+                    batch=batch,
+                    keeps=record or estimator is not None or self._is_read(p),
+                )
+                for p in group
+            }
+            for name, answer in self._answers(outside, neurons, clock, estimator).items():
+                trains[name] = run.spikes[name] = answer.spikes
+                if record:
+                    run.registers[name] = answer.registers
+                if self._is_read(self.program.population(name)):
+                    run = replace(run, reading=self._read(answer))
         return run
+
+    def _neurons(
+        self,
+        population: Population,
+        clock: Clock,
+        *,
+        bias: Tensor | None,
+        batch: int,
+        keeps: bool,
+    ) -> Neurons:
+        return Neurons(
+            population,
+            bias=bias,
+            axes=(batch, *population.shape),
+            steps=clock.steps,
+            resets=clock.resets(population.phase),
+            plain=is_plain(population, bound=self._bounds[population.name] + _peak(bias)),
+            keeps=keeps,
+            device=self.device,
+        )
+
+    def _answers(
+        self,
+        outside: Mapping[str, Tensor],
+        neurons: Mapping[str, Neurons],
+        clock: Clock,
+        estimator: Estimator | None,
+    ) -> dict[str, Answer]:
+        """What a group does with what arrives from elsewhere; what loops goes step by step."""
+        links = [
+            Link(synapse.source, synapse.target, lateness=clock.lateness(delay), kernel=kernel)
+            for name in neurons
+            for synapse, delay, kernel in self._kernels[name]
+            if synapse.source in neurons
+        ]
+        if links:
+            return run_loop(links, outside, neurons, estimator=estimator)
+        ((name, activation),) = outside.items()
+        each = neurons[name]
+        registers = each.run(activation)
+        fired = spikes(activation, registers, each.population, estimator=estimator)
+        return {name: Answer(each.population, activation, registers, fired)}
 
     def _prepare(self, population: Population) -> list[tuple[Synapse, int, Kernel]]:
         """Kernels into one population, split by delay, in one number format that sums them all."""
@@ -173,10 +213,11 @@ class Twin:
     def _activation(
         self, population: Population, trains: Mapping[str, Tensor], clock: Clock, batch: int
     ) -> Tensor:
-        """Sum over synapses of weighted spikes, at the steps in which they arrive."""
+        """Sum of the weighted spikes of all that is known, at the steps in which they arrive."""
         total: Tensor | None = None
         for synapse, delay, kernel in self._kernels[population.name]:
-            train = trains[synapse.source]
+            if (train := trains.get(synapse.source)) is None:
+                continue  # a spike that returns: its loop is computed step by step
             sums = kernel(train.flatten(0, 1)).unflatten(0, train.shape[:2])
             late = _later(sums, clock.lateness(delay))
             total = late if total is None else total + late
@@ -196,14 +237,13 @@ class Twin:
         readout = self.program.readout
         return readout is not None and readout.population == population.name
 
-    def _read(self, activation: Tensor, registers: Registers, fired: Tensor) -> Tensor:
+    def _read(self, answer: Answer) -> Tensor:
         readout = self.program.readout
         assert readout is not None
-        population = self.program.population(readout.population)
         if readout.kind == "spikes":
-            return fired.sum(0)
+            return answer.spikes.sum(0)
         read = membrane if readout.kind == "membrane" else summed
-        return read(activation, registers, population)
+        return read(answer.activation, answer.registers, answer.population)
 
 
 def _batch_size(trains: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> int:

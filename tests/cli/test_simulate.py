@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeproof.core.axes import lava_to_train, train_to_lava
 from spikeproof.sim.lava_cleanup import segments
+from spikeproof.sim.netx import read_netx
 from spikeproof.tests.deploy.networks import (
     STEPS,
     add_to,
 )
+from spikeproof.tests.reference import reference
+from spikeproof.tests.sim.netx_files import layers, neuron, write
 
 GOLDEN = ("mlp_cuba", "conv_reset", "wrap_clip")
 
@@ -50,6 +54,21 @@ def test_golden_net_gives_the_recorded_traces(spikeproof, shared, tmp_path, name
     spikes = {key: int(a.sum()) for key, a in traces.items() if key[0] == "s"}
     assert done.json == {"out": str(out), "backend": backend, "kind": ".net", "spikes": spikes}
     assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+
+
+def test_a_recurrent_net_gives_the_traces_of_the_slow_loop(spikeproof, tmp_path, rng):
+    eager = [layer | neuron(vThMant=2) if "weight" in layer else layer for layer in layers()]
+    net = write(tmp_path / "recurrent.net", eager)
+    x = (rng.random((30, 1, 2, 5, 4)) < 0.4).astype(np.int64)
+    np.savez(tmp_path / "in.npz", x=train_to_lava(x[:, 0]), steps=30, reset_interval=13)
+    words = net, "--input", tmp_path / "in.npz", "--out", tmp_path / "out.npz"
+    assert spikeproof("simulate", *words, "--trace").code == 0
+    traces = reference(read_netx(net).program, {"input": x}, steps=30, batch=1, interval=13)
+    found = arrays(tmp_path / "out.npz")
+    for k, trace in enumerate(traces.values()):
+        for key, value in vars(trace).items():
+            np.testing.assert_array_equal(lava_to_train(found[f"{key}{k}"]), value[:, 0])
+    assert found["s2"].any()
 
 
 def test_without_trace_only_spikes_are_written(spikeproof, shared, tmp_path):

@@ -165,6 +165,27 @@ def cases(draw, steps=STEPS, batch=BATCH):
 
 
 @st.composite
+def looped(draw, steps=STEPS):
+    """A program on Lava's clock with one or two synapses that lead back."""
+    case = draw(cases(steps=steps))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    layers, added = case.program.populations, []
+    for index in draw(st.lists(st.integers(0, len(layers) - 1), min_size=1, max_size=2)):
+        target, source = layers[index], draw(st.sampled_from(layers[index:]))
+        if len(target.shape) == 1:
+            sizes = source.size, target.name, target.size
+            added.append(draw(dense_synapses(rng, source.name, *sizes)))
+            continue
+        weight = _pick(draw, rng, WEIGHTS, (target.shape[0], target.shape[0], 3, 3))
+        start, delay = target.name, draw(st.integers(0, 2))
+        added.append(
+            Synapse(source=start, target=start, weight=weight, padding=(1, 1), delay=delay)
+        )
+    program = replace(case.program, synapses=(*case.program.synapses, *added))
+    return replace(case, program=program)
+
+
+@st.composite
 def levelled(draw):
     """A program without unlevelled synapses, and one payload a sample: `inputs` are `[N, *shape]`.
 

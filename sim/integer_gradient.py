@@ -1,0 +1,196 @@
+"""Gradients of integer neurons: those of the de-quantised neuron, through a chosen estimator."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..core.errors import RangeError
+from .estimators import Estimator
+from .integer_neuron import UNIT, Registers
+from .program import DECAY_UNITY, Population
+from .through_time import StepBack, through_time
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a gradient has to know of a run; spikes are left out, which would hold on to it."""
+
+    population: Population
+    level: Tensor
+    windows: list[slice]
+
+    @classmethod
+    def of(cls, registers: Registers, population: Population) -> "Past":
+        """That of one population."""
+        return cls(population, registers.level, registers.windows)
+
+
+def spikes(
+    activation: Float[Tensor, "t *axes"],
+    registers: Registers,
+    population: Population,
+    *,
+    estimator: Estimator | None,
+) -> Float[Tensor, "T *axes"]:
+    """The spikes of a simulated population, differentiable in its activation.
+
+    Raises:
+        RangeError: If it is to be differentiated and its threshold is not positive.
+    """
+    if estimator is None:
+        return registers.spikes
+    check_threshold(population)
+    out: Tensor = _Fire.apply(activation, registers, population, estimator)  # type: ignore[assignment]
+    return out
+
+
+def check_threshold(population: Population) -> None:
+    """Raises a RangeError where a spike has no derivative."""
+    if population.vth <= 0 and not population.is_relay:
+        raise RangeError(
+            f"expected a threshold above 0 to differentiate population {population.name!r}, got "
+            f"{population.vth}; a surrogate gradient has no width there"
+        )
+
+
+def membrane(
+    activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
+) -> Float[Tensor, "*axes"]:
+    """v after the last step in units of 64, differentiable: a read-out that never spikes."""
+    out: Tensor = _ReadV.apply(activation, registers, population)  # type: ignore[assignment]
+    return out
+
+
+def summed(
+    activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
+) -> Float[Tensor, "*axes"]:
+    """v added up over the steps, in units of 64, differentiable: a read-out that keeps nothing.
+
+    Raises:
+        RangeError: If v carries over from step to step.
+    """
+    if population.dv != DECAY_UNITY:
+        raise RangeError(
+            f"expected decay 4096 of v to sum over steps in {population.name!r}, got "
+            f"{population.dv}; read the membrane instead"
+        )
+    out: Tensor = _Sum.apply(activation, registers, population)  # type: ignore[assignment]
+    return out
+
+
+def unroll(past: Past, estimator: Estimator) -> StepBack:
+    """From the gradient with respect to spikes to that with respect to the activation.
+
+    In units of one activation, so that a width means what it means on the float network.
+    """
+    population, windows = past.population, past.windows
+    if population.is_relay:
+        return _copy
+    level = _in_activations(past.level)
+    theta, decay = float(population.vth), _keep(population.dv)
+    steps = [estimator.unroll(level[w], theta=theta, decay=decay) for w in windows]
+    into_u = _unroll_current(past)
+
+    def step(t: int, grad: Tensor, out: Tensor) -> None:
+        number = next(n for n, w in enumerate(windows) if w.start <= t < w.stop)
+        steps[number](t - windows[number].start, grad, out)
+        into_u(t, out, out)
+
+    return step
+
+
+def _copy(t: int, grad: Tensor, out: Tensor) -> None:
+    del t
+    out.copy_(grad)
+
+
+def _keep(rate: int) -> float:
+    return 1.0 - rate / DECAY_UNITY
+
+
+def _in_activations(registers: Tensor) -> Tensor:
+    """Registers in units of one activation, float32."""
+    if registers.is_floating_point():
+        return registers
+    return registers.to(torch.float32) / UNIT
+
+
+def _unroll_current(past: Past) -> StepBack:
+    """From the gradient with respect to what v receives to that with respect to the activation."""
+    keep, ends = _keep(past.population.du), {w.stop - 1 for w in past.windows}
+    carried: Tensor | None = None
+
+    def step(t: int, grad: Tensor, out: Tensor) -> None:
+        nonlocal carried
+        if keep and carried is not None and t not in ends:
+            torch.add(grad, carried, alpha=keep, out=out)
+        elif out is not grad:
+            out.copy_(grad)
+        carried = out
+
+    return step
+
+
+def _through_current(grad: Tensor, past: Past) -> Tensor:
+    return through_time(_unroll_current(past), grad, grad)
+
+
+def as_given(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """Gradient of an activation that stood for every step is the sum over the steps."""
+    return (grad.sum(0, keepdim=True) if shape[0] == 1 else grad).to(dtype)
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        activation: Tensor,
+        registers: Registers,
+        population: Population,
+        estimator: Estimator,
+    ) -> Tensor:
+        ctx.past, ctx.estimator = Past.of(registers, population), estimator
+        ctx.given = activation.shape, activation.dtype
+        return registers.spikes
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        grad = through_time(unroll(ctx.past, ctx.estimator), grads[0], grads[0])
+        return as_given(grad, *ctx.given), None, None, None
+
+
+class _ReadV(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, activation: Tensor, registers: Registers, population: Population
+    ) -> Tensor:
+        ctx.past = Past.of(registers, population)
+        ctx.given = activation.shape, activation.dtype
+        return _in_activations(registers.level[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        keep, last = _keep(ctx.past.population.dv), ctx.past.windows[-1]
+        held = [0.0] * last.start + [keep**age for age in reversed(range(last.stop - last.start))]
+        grad = torch.stack([grads[0] * weight for weight in held])
+        grad = _through_current(grad, ctx.past)
+        return as_given(grad, *ctx.given), None, None
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, activation: Tensor, registers: Registers, population: Population
+    ) -> Tensor:
+        ctx.past = Past.of(registers, population)
+        ctx.given = activation.shape, activation.dtype
+        return (registers.h.to(torch.int64).sum(0) / UNIT).to(torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        grad = grads[0].expand(len(ctx.past.level), *grads[0].shape)
+        grad = _through_current(grad, ctx.past)
+        return as_given(grad, *ctx.given), None, None
