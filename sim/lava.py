@@ -1,4 +1,4 @@
-"""Lava as an oracle: what its fixed-point model of Loihi 2 computes for a `.net` file.
+"""Lava as an oracle: what its fixed-point model of Loihi 2 computes for a network or a Program.
 
 Lava hangs after errors, leaves processes and shared memory behind and fixes the start method of
 `multiprocessing`. So it never runs in this process: `run_lava` starts `lava_worker` in a session
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,10 +23,20 @@ from select import poll
 
 import numpy as np
 
-from ..core.errors import ConfigError, DataError, FormatError, MissingAbilityError, OracleError
+from ..core.errors import ConfigError, MissingAbilityError, OracleError
 from ..core.files import write_json
 from .lava_cleanup import PATIENCE, end_session
+from .lava_request import LavaRequest, ProgramRequest, Request
 from .lava_worker import FOLDER_PREFIX, REQUEST, RESULT
+
+__all__ = [
+    "LavaRequest",
+    "LavaStatus",
+    "ProgramRequest",
+    "lava_status",
+    "run_lava",
+    "run_lava_many",
+]
 
 VERSIONS = {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}
 INSTALL = (
@@ -51,52 +61,6 @@ class LavaStatus:
     versions: dict[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LavaRequest:
-    """One run of a netx network from its initial state.
-
-    Numbers that do not fit Lava's registers are passed on: what Lava makes of them is the answer.
-
-    Attributes:
-        network: A `.net` file.
-        steps: Number of steps T, at least 1.
-        x: External spikes or payloads, integers `(W, H, C, T)` or `(N, T)`; None without.
-        input_bias: Bias mantissa of the input block, integers `(W, H, C)`; None without.
-        reset_interval: Steps between two resets of a layer; None never resets.
-        reset_offset: Shifts the phase of all resets.
-        input_message_bits: 0 takes `x` as binary, above 0 as a signed payload.
-
-    Raises:
-        FormatError: If `network` is not a file.
-        ConfigError: If a number of steps or bits is out of range.
-        DataError: If `x` or `input_bias` is not an integer array of a possible shape.
-    """
-
-    network: Path
-    steps: int
-    x: np.ndarray | None = None
-    input_bias: np.ndarray | None = None
-    reset_interval: int | None = None
-    reset_offset: int = 0
-    input_message_bits: int = 0
-
-    def __post_init__(self) -> None:
-        if not Path(self.network).is_file():
-            raise FormatError(f"expected a .net file, got {self.network}; check the path")
-        lowest = {"steps": 1, "reset_interval": 1, "input_message_bits": 0}
-        for name, least in lowest.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"expected {name} >= {least}, got {value}; correct it")
-        _check_integers("x", self.x)
-        _check_integers("input_bias", self.input_bias)
-        if self.x is not None and (self.x.ndim < 2 or self.x.shape[-1] != self.steps):
-            raise DataError(
-                f"expected x with {self.steps} steps on its last axis, got shape {self.x.shape}; "
-                "put time last and pad with zeros"
-            )
-
-
 def lava_status() -> LavaStatus:
     """Looks for Lava without importing it."""
     found = {name: number for name in VERSIONS if (number := _installed(name))}
@@ -111,27 +75,50 @@ def lava_status() -> LavaStatus:
 
 
 def run_lava(
-    request: LavaRequest, *, trace: bool = True, timeout: float = 300.0
+    request: Request, *, trace: bool = True, timeout: float = 300.0
 ) -> dict[str, np.ndarray]:
     """Runs a network with Lava and returns what every layer did at every step.
 
     Lava takes about 4 s to import, then 5 to 20 ms a step for a few thousand neurons. Many
-    samples in one run (with `reset_interval`) are much cheaper than many runs.
+    samples in one run (with `reset_interval`) are much cheaper than many runs, and many runs in
+    one call of `run_lava_many` are cheaper than many calls.
 
     Args:
-        request: Network, input and resets.
+        request: Network or program, input and resets.
         trace: Also return u and v.
         timeout: Seconds after which the run is ended.
 
     Returns:
         `s{k}` uint8 and with `trace` `u{k}`, `v{k}` int32, `(W, H, C, T)` or `(N, T)`, values
         after each step. k counts the layers that netx creates, an input block with neurons
-        included.
+        included, or a program's populations.
 
     Raises:
         ConfigError: If `timeout` is not a finite number above 0.
         MissingAbilityError: If Lava is not installed.
         OracleError: If Lava fails, dies or does not finish in time.
+    """
+    (found,) = run_lava_many([request], trace=trace, timeout=timeout)
+    return found
+
+
+def run_lava_many(
+    requests: Sequence[Request], *, trace: bool = True, timeout: float = 300.0
+) -> list[dict[str, np.ndarray]]:
+    """Runs networks one after the other, with one import of Lava; each as `run_lava` would.
+
+    Args:
+        requests: What to run. Each runs in processes of its own, from its initial state.
+        trace: Also return u and v.
+        timeout: Seconds after which all of it is ended.
+
+    Returns:
+        What `run_lava` returns, for each request.
+
+    Raises:
+        ConfigError: If `timeout` is not a finite number above 0.
+        MissingAbilityError: If Lava is not installed.
+        OracleError: If Lava fails on one of them; those after it are not run.
     """
     if not 0 < timeout < math.inf:
         raise ConfigError(f"expected a finite timeout above 0 s, got {timeout}; give seconds")
@@ -141,39 +128,34 @@ def run_lava(
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         token = f"spikeproof-{secrets.token_hex(8)}"
-        _write_request(folder, request, trace=trace, timeout=timeout, token=token)
+        _write_requests(folder, requests, trace=trace, timeout=timeout, token=token)
         with _worker(folder, token=token) as worker:
             failure = _wait(worker.pid, timeout=timeout)
+        results = [folder / str(k) / RESULT for k in range(len(requests))]
         if failure:
-            error = OracleError(
-                f"expected Lava to run {request.network}, got {failure}; see its last lines"
-            )
+            left = [r for r, path in zip(requests, results, strict=True) if not path.exists()]
+            failed = [*left, requests[-1]][0]
+            error = OracleError(f"expected Lava to run {failed}, got {failure}; see its last lines")
             error.add_note(f"The last lines of Lava:\n{_tail(folder)}")
             raise error
-        with np.load(folder / RESULT, allow_pickle=False) as result:
-            return dict(result)
+        return [_read(path) for path in results]
 
 
-def _write_request(
-    folder: Path, request: LavaRequest, *, trace: bool, timeout: float, token: str
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as result:
+        return dict(result)
+
+
+def _write_requests(
+    folder: Path, requests: Sequence[Request], *, trace: bool, timeout: float, token: str
 ) -> None:
-    for name in ("x", "input_bias"):
-        array = getattr(request, name)
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    numbers = ("steps", "reset_interval", "reset_offset", "input_message_bits")
-    values = {name: getattr(request, name) for name in numbers}
-    described = {name: None if value is None else int(value) for name, value in values.items()}
+    runs = []
+    for index, request in enumerate(requests):
+        (folder / str(index)).mkdir()
+        runs.append(request.write(folder / str(index)) | {"trace": trace})
     write_json(
         folder / REQUEST,
-        described
-        | {
-            "network": str(Path(request.network).resolve()),
-            "trace": trace,
-            "timeout": timeout,
-            "token": token,
-            "caller": os.getpid(),
-        },
+        {"runs": runs, "timeout": timeout, "token": token, "caller": os.getpid()},
     )
 
 
@@ -235,11 +217,6 @@ def _tail(folder: Path) -> str:
         if lines:
             return "\n".join(lines[-TAIL_LINES:])
     return "(it printed nothing)"
-
-
-def _check_integers(name: str, array: np.ndarray | None) -> None:
-    if array is not None and array.dtype.kind not in "biu":
-        raise DataError(f"expected {name} of integers, got {array.dtype}; round it first")
 
 
 def _installed(name: str) -> str:

@@ -5,6 +5,7 @@ so do their segments in `/dev/shm`. So a run has a session (`setsid`) and a toke
 every name it gives to shared memory: whoever knows both can clean up, at any time and twice.
 """
 
+import ctypes
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 SHARED_MEMORY = Path("/dev/shm")
 PROCESSES = Path("/proc")
 PATIENCE = 10.0
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def living(pid: int) -> bool:
@@ -34,19 +36,46 @@ def segments(token: str) -> list[Path]:
     return [*SHARED_MEMORY.glob(f"{token}*"), *SHARED_MEMORY.glob(f"sem.{token}*")]
 
 
-def end_session(session: int, *, token: str) -> None:
+def end_session(session: int, *, token: str, spared: int | None = None) -> None:
     """Kills every process of `session`, waits until none lives, then removes its shared memory.
 
     Processes are found by session, not by group, so that one which changed its group is found
     too. The search is repeated, because one of them may fork while they are listed.
+
+    Args:
+        session: The pid of its leader.
+        token: What the names of its shared memory start with.
+        spared: A member that stays, and whose children those killed are or become.
     """
     deadline = time.monotonic() + PATIENCE
-    while (alive := members(session)) and time.monotonic() < deadline:
+    while (alive := set(members(session)) - {spared}) and time.monotonic() < deadline:
         for pid in alive:
             _kill(pid)
         time.sleep(0.01)
     for path in segments(token):
         path.unlink(missing_ok=True)
+
+
+def signal_on_orphaned(number: signal.Signals, *, parent: int) -> None:
+    """Has the kernel send this process a signal as soon as its parent dies.
+
+    Raises:
+        RuntimeError: If the parent is another already: it died before it could be watched.
+    """
+    _prctl(PR_SET_PDEATHSIG, int(number))
+    if os.getppid() != parent:
+        raise RuntimeError(f"expected process {parent} as the parent, got {os.getppid()}")
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every descendant that loses its own, so that it reaps it."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def name_shared_memory(token: str) -> None:

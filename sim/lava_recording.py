@@ -82,19 +82,19 @@ def recorded_models() -> dict[type, type]:
 
 
 def record(layers: list[Any], *, steps: int, trace: bool) -> list[Recording]:
-    """Gives every layer of a netx network a recording, in order of creation.
+    """Gives every layer's process of neurons a recording, in the order given.
 
     Raises:
         ValueError: If a layer has other neurons than CUBA or LOIHI.
     """
     known = recorded_models()
     recordings = []
-    for k, layer in enumerate(layers):
-        if type(layer.neuron) not in known:
-            kind = type(layer.neuron).__name__
+    for k, neurons in enumerate(layers):
+        if type(neurons) not in known:
+            kind = type(neurons).__name__
             raise ValueError(f"expected layer {k} to have CUBA or LOIHI neurons, got {kind}")
-        recordings.append(Recording(tuple(layer.neuron.u.shape), steps=steps, trace=trace))
-        layer.neuron.proc_params.overwrite(KEY, recordings[-1])
+        recordings.append(Recording(tuple(neurons.u.shape), steps=steps, trace=trace))
+        neurons.proc_params.overwrite(KEY, recordings[-1])
     return recordings
 
 

@@ -1,10 +1,10 @@
 """The process that runs Lava: `python -m spikeproof.sim.lava_worker REQUEST_FOLDER`.
 
-It is started by `lava.run_lava` as the leader of a session of its own. It leaves `result.npz`,
-renamed into place when it is whole, or a traceback on stderr and a non-zero exit.
+It is started by `lava.run_lava` as the leader of a session of its own. It imports Lava once and
+runs each network in a fork, which leaves `result.npz` in the folder of that run, renamed into
+place when it is whole, or a traceback on stderr; the first failure ends the worker with exit 1.
 """
 
-import ctypes
 import multiprocessing
 import os
 import shutil
@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,71 +21,123 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core.files import atomic_path, read_json
-from .lava_cleanup import end_session, living, name_shared_memory
+from .lava_build import build
+from .lava_cleanup import adopt_orphans, end_session, living, name_shared_memory, signal_on_orphaned
 from .lava_recording import Recording, record, recorded_models
+from .lava_request import INPUT_BIAS, INPUTS, PROGRAM, X
 from .lava_shim import import_netx
+from .program_file import read_program
 
 FOLDER_PREFIX = "spikeproof-lava-"
 REQUEST = "request.json"
 RESULT = "result.npz"
-PR_SET_PDEATHSIG = 1
 
 
 def main(folder: Path) -> NoReturn:
-    """Runs one request and exits without Lava's own `stop`.
-
-    After an exception in one of its processes `stop` never returns, and without it the
-    interpreter never exits: so this process just ends, and whoever watches it ends the others.
-    """
+    """Runs what the request lists, one network after the other, until one fails."""
     code = 1
     try:
         request = read_json(folder / REQUEST)
         _guard(folder, request)
-        result: dict[str, Any] = simulate(folder, request)
+        import_netx()
+        for index, run in enumerate(request["runs"]):
+            _run_apart(folder / str(index), run, token=f"{request['token']}-{index}")
+        code = 0
+    except BaseException:  # noqa: BLE001, the caller gets it as the end of stderr
+        traceback.print_exc()
+    finally:
+        _leave(code)
+
+
+def _run_apart(folder: Path, run: dict[str, Any], *, token: str) -> None:
+    """One run in a fork that exits without Lava's own `stop`; afterwards nothing of it is left.
+
+    After an exception in one of its processes `stop` never returns, and without it the
+    interpreter never exits: so the fork just ends, and this process ends the others.
+    """
+    worker = os.getpid()
+    sys.stdout.flush()
+    if not (pid := os.fork()):
+        _run(folder, run, token=token, worker=worker)
+    ended = os.waitid(os.P_PID, pid, os.WEXITED)
+    assert ended is not None
+    end_session(worker, token=token, spared=worker)
+    while os.waitpid(-1, os.WNOHANG)[0]:  # the watchdog lives, so there is always a child
+        pass
+    if ended.si_code != os.CLD_EXITED:
+        sys.stderr.write(f"the run died by {signal.Signals(ended.si_status).name}\n")
+    if ended.si_code != os.CLD_EXITED or ended.si_status:
+        _leave(1)
+
+
+def _run(folder: Path, run: dict[str, Any], *, token: str, worker: int) -> NoReturn:
+    code = 1
+    try:
+        signal_on_orphaned(signal.SIGKILL, parent=worker)
+        name_shared_memory(token)
+        result: dict[str, Any] = simulate(folder, run)
         with atomic_path(folder / RESULT) as path, path.open("wb") as stream:
             np.savez(stream, **result)
         code = 0
     except BaseException:  # noqa: BLE001, the caller gets it as the end of stderr
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _leave(code)
 
 
-def simulate(folder: Path, request: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Builds the network with netx, runs it and returns `s{k}` (and `u{k}`, `v{k}`), time last."""
-    network = build(folder, request)
-    recordings = record(network.layers, steps=request["steps"], trace=request["trace"])
-    run(network, steps=request["steps"])
+def _leave(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def simulate(folder: Path, run: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Builds the network, runs it and returns `s{k}` (and `u{k}`, `v{k}`), time last."""
+    network, layers = (_build_netx if run["network"] else _build_program)(folder, run)
+    recordings = record(layers, steps=run["steps"], trace=run["trace"])
+    _run_steps(network, steps=run["steps"])
     return _numbered(recordings)
 
 
-def build(folder: Path, request: dict[str, Any]) -> Any:
-    """The netx network with its input attached."""
-    network = import_netx().Network(
-        net_config=request["network"],
-        reset_interval=request["reset_interval"],
-        reset_offset=request["reset_offset"],
-        input_message_bits=request["input_message_bits"],
+def _build_netx(folder: Path, run: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """A netx network with its input attached, and its layers of neurons."""
+    network = import_module("lava.lib.dl.netx.hdf5").Network(
+        net_config=run["network"],
+        reset_interval=run["reset_interval"],
+        reset_offset=run["reset_offset"],
+        input_message_bits=run["input_message_bits"],
     )
     sys.stdout.write(f"{network}\n")
-    if (bias := _array(folder / "input_bias.npy")) is not None:
+    if (bias := _array(folder / INPUT_BIAS)) is not None:
         _set_input_bias(network, bias)
-    if (x := _array(folder / "x.npy")) is not None:
+    if (x := _array(folder / X)) is not None:
         source = import_module("lava.proc.io.source").RingBuffer(data=x)
         source.s_out.connect(network.inp)
-    return network
+    return network, [layer.neuron for layer in network.layers]
 
 
-def run(network: Any, *, steps: int) -> None:
-    """Runs `steps` steps with Lava's fixed-point models of Loihi 2."""
+def _build_program(folder: Path, run: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """One process of a Program's, to which all others are connected, and its populations."""
+    program = read_program(folder / PROGRAM)
+    with np.load(folder / INPUTS, allow_pickle=False) as file:
+        inputs = {source.name: file[str(k)] for k, source in enumerate(program.sources)}
+    populations = build(
+        program,
+        inputs,
+        reset_interval=run["reset_interval"],
+        reset_offset=run["reset_offset"],
+    )
+    return populations[0], populations
+
+
+def _run_steps(process: Any, *, steps: int) -> None:
+    """Runs a process and all that is connected to it, with Lava's fixed-point models of Loihi 2."""
     config = import_module("lava.magma.core.run_configs").Loihi2SimCfg(
         select_tag="fixed_pt", exception_proc_model_map=recorded_models()
     )
     condition = import_module("lava.magma.core.run_conditions").RunSteps(num_steps=steps)
     _end_with_any_process()
-    network.run(condition=condition, run_cfg=config)
+    process.run(condition=condition, run_cfg=config)
 
 
 def _end_with_any_process() -> None:
@@ -93,7 +146,7 @@ def _end_with_any_process() -> None:
     Lava waits for the others first, and they may wait for a message of the one that is gone.
     """
     runtime: Any = import_module("lava.magma.runtime.runtime")
-    target, worker = runtime.target_fn, os.getpid()
+    target, caller = runtime.target_fn, os.getpid()
 
     def reporting(*args: Any, **options: Any) -> None:
         try:
@@ -101,7 +154,7 @@ def _end_with_any_process() -> None:
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
-            os.kill(worker, signal.SIGTERM)
+            os.kill(caller, signal.SIGTERM)
             raise
 
     runtime.target_fn = reporting
@@ -141,12 +194,10 @@ def _array(path: Path) -> np.ndarray | None:
 
 def _guard(folder: Path, request: dict[str, Any]) -> None:
     """Sees to it that nothing outlives the caller, however the caller ends."""
-    _signal_on_death_of_parent(signal.SIGKILL)
-    if os.getppid() != request["caller"]:
-        raise RuntimeError("expected the process that asked to be alive, got another parent")
+    signal_on_orphaned(signal.SIGKILL, parent=request["caller"])
     signal.alarm(int(request["timeout"]) + 30)
     _fork(lambda worker: _watch(worker, folder, request))
-    name_shared_memory(request["token"])
+    adopt_orphans()
     # multiprocessing puts a socket here. Relative to the request folder, its path stays below the
     # hundred characters that a socket may have, however deep the folder lies.
     vars(multiprocessing.current_process())["_config"]["tempdir"] = "."
@@ -173,20 +224,15 @@ def _watch(worker: int, folder: Path, request: dict[str, Any]) -> None:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _signal_on_death_of_parent(signal.SIGUSR1)
+    with suppress(RuntimeError):  # dead already: the loop ends at once
+        signal_on_orphaned(signal.SIGUSR1, parent=worker)
     while os.getppid() == worker:
         signal.sigtimedwait({signal.SIGUSR1}, 1.0)
     end_session(worker, token=request["token"])
-    if not (folder / RESULT).exists():
+    if not (folder / str(len(request["runs"]) - 1) / RESULT).exists():
         time.sleep(0.1)  # a caller that is being killed takes its worker down a moment earlier
     if not living(request["caller"]) and folder.name.startswith(FOLDER_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _signal_on_death_of_parent(number: signal.Signals) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
 if __name__ == "__main__":

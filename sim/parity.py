@@ -15,7 +15,8 @@ from jaxtyping import Int
 from ..core.axes import lava_to_train, train_to_lava
 from ..core.errors import DataError
 from .clock import LavaClock, Window
-from .lava import LavaRequest, run_lava
+from .lava import run_lava
+from .lava_request import LavaRequest, ProgramRequest, Request
 from .program import Population, Program, Source
 from .twin import Run, Twin
 
@@ -73,31 +74,50 @@ def back_to_back(
         int32 `(W, H, C, steps)`, or `(N, steps)` where the first layer is dense: netx flattens no
         input. And a clock whose windows are the samples'.
     """
-    steps = _window_steps(program)
-    clock = LavaClock(
-        steps=len(payload) * steps + OFFSET + max(p.phase for p in program.populations),
-        reset_interval=steps,
-        reset_offset=OFFSET,
-    )
     if not all(synapse.is_conv for synapse in program.into(program.populations[0].name)):
         payload = payload.reshape(len(payload), -1)
-    train = np.zeros((clock.steps, *payload.shape[1:]), dtype=np.int32)
-    train[: len(payload) * steps] = np.repeat(payload, steps, axis=0)
-    return train_to_lava(train), clock
+    return _held(program, payload)
+
+
+def lava_request(
+    program: Program, network: Path | None, payload: Int[np.ndarray, "N *map"]
+) -> tuple[Request, LavaClock]:
+    """What asks Lava for all samples in one run, and the clock whose windows are theirs.
+
+    Args:
+        program: With one external source and windows (an encoding).
+        network: Its `.net` file; None where no `.net` file can hold the program.
+        payload: What enters, per sample.
+    """
+    (source,) = program.sources
+    train, clock = (_held if network is None else back_to_back)(program, payload)
+    resets = {"reset_interval": clock.reset_interval, "reset_offset": clock.reset_offset}
+    if network is None:
+        inputs = {source.name: train}
+        return ProgramRequest(program=program, steps=clock.steps, inputs=inputs, **resets), clock
+    request = LavaRequest(
+        network=network,
+        steps=clock.steps,
+        x=train,
+        input_message_bits=source.message_bits,
+        **resets,
+    )
+    return request, clock
 
 
 def compare(
     program: Program,
-    network: Path,
+    network: Path | None,
     payload: Int[np.ndarray, "N *map"],
     *,
     timeout: float = 600.0,
 ) -> ParityReport:
-    """Runs a program on the twin and its `.net` file on Lava, and compares all they did.
+    """Runs a program on the twin and on Lava, and compares all they did.
 
     Args:
         program: With one external source and windows (an encoding).
-        network: Its `.net` file.
+        network: Its `.net` file, which Lava then loads; None has Lava's processes built from the
+            program, which may branch.
         payload: What enters, per sample.
         timeout: Seconds after which Lava is killed.
 
@@ -106,17 +126,22 @@ def compare(
         OracleError: If Lava fails or hangs.
     """
     (source,) = program.sources
-    train, clock = back_to_back(program, payload)
-    request = LavaRequest(
-        network=network,
-        steps=clock.steps,
-        x=train,
-        reset_interval=clock.reset_interval,
-        reset_offset=clock.reset_offset,
-        input_message_bits=source.message_bits,
-    )
+    request, clock = lava_request(program, network, payload)
     lava = run_lava(request, timeout=timeout)
     return _compare(program, _twin(program, source, payload), lava, clock, len(payload))
+
+
+def _held(program: Program, payload: np.ndarray) -> tuple[np.ndarray, LavaClock]:
+    """Each payload for T steps in its own axes, then zeros until the last population is through."""
+    steps = _window_steps(program)
+    clock = LavaClock(
+        steps=len(payload) * steps + OFFSET + max(p.phase for p in program.populations),
+        reset_interval=steps,
+        reset_offset=OFFSET,
+    )
+    train = np.zeros((clock.steps, *payload.shape[1:]), dtype=np.int32)
+    train[: len(payload) * steps] = np.repeat(payload, steps, axis=0)
+    return train_to_lava(train), clock
 
 
 def _twin(program: Program, source: Source, payload: np.ndarray) -> Run:

@@ -8,6 +8,7 @@ import pytest
 from spikeproof.core.axes import lava_to_train, train_to_lava
 from spikeproof.core.errors import DataError
 from spikeproof.sim import parity
+from spikeproof.sim.lava_request import ProgramRequest
 from spikeproof.sim.parity import back_to_back, compare
 from spikeproof.tests.reference import reference
 from spikeproof.tests.sim.programs import chain, classifier
@@ -25,14 +26,25 @@ def network(tmp_path):
     return tmp_path / "network.net"
 
 
+@pytest.fixture(params=["netx", "direct"])
+def either(request, network):
+    """A `.net` file, or none: processes built from the program."""
+    return network if request.param == "netx" else None
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
     """Puts the reference in Lava's place; `spoil` changes what it answers."""
 
     def use(program, spoil=lambda found: None):
         def run(request, *, timeout):
-            assert request.input_message_bits == program.sources[0].message_bits
-            x = lava_to_train(request.x).astype(np.int64)[:, None]
+            if isinstance(request, ProgramRequest):
+                assert request.program is program
+                x = request.inputs[program.sources[0].name]
+            else:
+                assert request.input_message_bits == program.sources[0].message_bits
+                x = request.x
+            x = lava_to_train(x).astype(np.int64)[:, None]
             traces = reference(
                 program,
                 {program.sources[0].name: x},
@@ -56,14 +68,21 @@ def stand_in(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["sum", "membrane", "spikes"])
-def test_twin_and_stand_in_are_equal(stand_in, network, payload, kind):
+def test_twin_and_stand_in_are_equal(stand_in, either, payload, kind):
     program = stand_in(classifier(kind))
-    report = compare(program, network, payload)
+    report = compare(program, either, payload)
     neurons = sum(p.size for p in program.populations)
     assert report.is_equal
     assert report.first is None
     assert (report.samples, report.steps, report.values) == (4, 6, 3 * 4 * 6 * neurons)
     assert report.spikes > 0
+
+
+@pytest.mark.lava
+def test_twin_equals_lava_on_a_program_that_branches(payload):
+    report = compare(classifier(), None, payload, timeout=200.0)
+    assert (report.samples, report.steps, report.first) == (4, 6, None)
+    assert report.spikes > 50
 
 
 def test_the_first_difference_is_named(stand_in, network, payload):

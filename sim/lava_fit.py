@@ -1,0 +1,79 @@
+"""Whether Lava's processes hold the numbers of a Program as they are.
+
+Where they do not, Lava changes them without a word; a Program says what acts, so it is refused.
+"""
+
+import numpy as np
+
+from ..core.errors import RangeError, UnsupportedNodeError
+from .program import Program, Synapse
+
+MAX_DELAY = 62
+INT16 = np.iinfo(np.int16)
+DENSE_LOW, DENSE_HIGH = -256, 255
+"""Of a dense matrix with both signs; one without positive weights begins at −255."""
+
+
+def check_fit(program: Program) -> None:
+    """Refuses what the processes of `lava_build` would not compute as the program states it.
+
+    Raises:
+        RangeError: If a weight, delay or bias does not fit its process.
+        UnsupportedNodeError: If the program falls into parts: Lava runs what is connected.
+    """
+    for synapse in program.synapses:
+        _check_delay(synapse)
+        if not synapse.is_conv:
+            _check_dense(synapse)
+        elif synapse.shift:
+            raise UnsupportedNodeError(
+                f"expected no shift in the convolution {synapse.label}, got {synapse.shift}; only "
+                f"Lava's dense synapses shift their sums"
+            )
+    for population in program.populations:
+        bias = population.bias
+        if bias is not None and (bias.min() < INT16.min or bias.max() > INT16.max):
+            raise RangeError(
+                f"expected biases of {population.name!r} within int16, got {bias.min()}.."
+                f"{bias.max()}; Lava would wrap them"
+            )
+    _check_whole(program)
+
+
+def _check_dense(synapse: Synapse) -> None:
+    low, high = int(synapse.weight.min(initial=0)), int(synapse.weight.max(initial=0))
+    least = DENSE_LOW if high > 0 else DENSE_LOW + 1
+    if low < least or high > DENSE_HIGH:
+        raise RangeError(
+            f"expected weights {least}..{DENSE_HIGH} in the dense synapse {synapse.label}, got "
+            f"{low}..{high}; Lava would clip them"
+        )
+
+
+def _check_delay(synapse: Synapse) -> None:
+    longest = int(np.max(synapse.delay, initial=0))
+    if longest > MAX_DELAY:
+        raise RangeError(
+            f"expected delays of at most {MAX_DELAY} in synapse {synapse.label}, got {longest}; "
+            f"insert a relay population"
+        )
+
+
+def _check_whole(program: Program) -> None:
+    start = program.populations[0].name
+    seen, reached = {start}, {start}
+    while reached:
+        joined = {
+            name
+            for s in program.synapses
+            if {s.source, s.target} & reached
+            for name in (s.source, s.target)
+        }
+        reached = joined - seen
+        seen |= reached
+    apart = [p.name for p in program.populations if p.name not in seen]
+    if apart:
+        raise UnsupportedNodeError(
+            f"expected all populations to be connected, got {apart} apart from {start!r}; run the "
+            f"parts one by one"
+        )
