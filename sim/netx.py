@@ -101,6 +101,11 @@ class _Build:
         )
         return INPUT
 
+    def peak(self, name: str) -> int:
+        """Greatest size of a value that a layer gets."""
+        is_external = bool(self.sources) and self.sources[0].name == name
+        return max(map(abs, self.payload)) if is_external and self.message_bits else 1
+
     def add(self, population: Population, changes: list[str]) -> None:
         """Adds the next population, numbered and phased by its place."""
         self.populations.append(replace(population, phase=len(self.populations)))
@@ -201,7 +206,9 @@ def _dense(build: _Build, layer: Fields, name: str) -> None:
     if layer.text("type") == RECURRENT:
         _add_recurrent(build, layer, population, source, stated, changes)
         return
-    acting = dense_weights(stated, place=place)
+    # With delays, zeros included, Lava sums in 64 bits: no size of input wraps a sum.
+    peak = 1 if "delay" in layer else build.peak(source)
+    acting = dense_weights(stated, place=place, peak=peak)
     _note_change(stated, acting.weight, acting.shift, changes)
     delay = _delay(layer, stated.shape, place, changes)
     build.synapses.append(
@@ -235,7 +242,7 @@ def _add_recurrent(
             f"expected weight_rec of {place} to be square, got {list(recurrent.shape)}; mend the "
             f"layer"
         )
-    halves = recurrent_weights(stated, recurrent, place=place)
+    halves = recurrent_weights(stated, recurrent, place=place, peak=build.peak(source))
     for start, given, half in zip((source, name), (stated, recurrent), halves, strict=True):
         _note_change(given, half.weight, half.shift, changes)
         build.synapses.append(
@@ -323,7 +330,7 @@ def _delay(
 
 
 def _note_change(stated: np.ndarray, acting: np.ndarray, shift: int, changes: list[str]) -> None:
-    if shift == 0 and np.array_equal(stated, acting):
+    if np.array_equal(np.left_shift(stated, shift), acting):
         return
     if not acting.any():
         changes.append(

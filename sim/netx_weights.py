@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..core.errors import FormatError
+from .program import STATE_SHIFT
 
 MIXED_LOW, MIXED_HIGH = -256, 254
 INT32 = np.int32
@@ -25,28 +26,36 @@ class DenseWeights:
     shift: int
 
 
-def dense_weights(weight: Int[np.ndarray, "out in"], *, place: str) -> DenseWeights:
+def dense_weights(weight: Int[np.ndarray, "out in"], *, place: str, peak: int = 1) -> DenseWeights:
     """The weights that Lava applies for those that a `.net` file states.
 
     Args:
         weight: As stated, whole numbers.
         place: File and layer, for messages.
+        peak: Greatest size of an input value.
 
     Raises:
         FormatError: If all are zero, which Lava cannot load.
     """
     scaled, bits, kept = _netx(weight, place)
-    return _undo_shift(_process(scaled, kept), bits)
+    return _undo_shift(_process(scaled, kept), bits, peak)
 
 
 def recurrent_weights(
-    weight: Int[np.ndarray, "out in"], recurrent: Int[np.ndarray, "out out"], *, place: str
+    weight: Int[np.ndarray, "out in"],
+    recurrent: Int[np.ndarray, "out out"],
+    *,
+    place: str,
+    peak: int = 1,
 ) -> tuple[DenseWeights, DenseWeights]:
     """As `dense_weights` for a recurrent layer: scaled as one matrix, truncated each by itself."""
     scaled, bits, kept = _netx(np.hstack((weight, recurrent)), place)
     split = weight.shape[1]
     halves = scaled[:, :split], scaled[:, split:]
-    first, second = (_undo_shift(_process(half, kept), bits) for half in halves)
+    first, second = (
+        _undo_shift(_process(half, kept), bits, size)
+        for half, size in zip(halves, (peak, 1), strict=True)
+    )
     return first, second
 
 
@@ -82,8 +91,17 @@ def _process(weight: np.ndarray, kept: int) -> np.ndarray:
     return sign * np.left_shift(np.right_shift(clipped, dropped), dropped)
 
 
-def _undo_shift(weight: np.ndarray, bits: int) -> DenseWeights:
+def _undo_shift(weight: np.ndarray, bits: int, peak: int) -> DenseWeights:
     """Takes the final shift into the weights where that is exact."""
-    if bits <= 0 or not (weight % (1 << bits)).any():
-        return DenseWeights(weight=weight >> max(bits, 0), shift=0)
-    return DenseWeights(weight=weight, shift=bits)
+    if (weight % (1 << max(bits, 0))).any() or _loses_bits(weight, bits, peak):
+        return DenseWeights(weight=weight, shift=bits)
+    return DenseWeights(weight=weight >> max(bits, 0), shift=0)
+
+
+def _loses_bits(weight: np.ndarray, bits: int, peak: int) -> bool:
+    """Whether a sum of 32 bits wraps before its shift, and it shows.
+
+    Up to six bits lost on top do not: the neuron shifts its activation left by as many.
+    """
+    largest = int(np.abs(weight.astype(np.int64)).sum(axis=1).max(initial=0)) * peak
+    return bits > STATE_SHIFT and largest >= 1 << 31

@@ -72,6 +72,18 @@ def test_a_recurrent_half_of_one_sign_has_fewer_bits_than_both_together():
     assert (first.weight.tolist(), second.weight.tolist()) == ([[-128, 3]], [[0]])
 
 
+@pytest.mark.parametrize(("peak", "shift"), [(2**24 - 1, 0), (2**24, 7)])
+def test_sums_of_32_bits_that_lose_more_than_six_keep_their_shift(peak, shift):
+    found = dense_weights(np.array([[1, 0], [0, -1]]), place="layer1", peak=peak)
+    assert found.shift == shift
+    np.testing.assert_array_equal(found.weight, [[1 << shift, 0], [0, -1 << shift]])
+
+
+def test_six_bits_lost_on_top_do_not_matter():
+    found = dense_weights(np.array([[2, -1]]), place="layer1", peak=2**30)
+    assert (found.weight.tolist(), found.shift) == ([[2, -1]], 0)
+
+
 def test_the_stated_weights_are_left_as_they_were():
     weight = np.array([[300, -300]])
     dense_weights(weight, place="layer1")
