@@ -11,6 +11,8 @@ from ..core.errors import UnsupportedNodeError
 from ..sim.nir_graph import NirNetwork
 from ..sim.nir_layers import NeuronLayer
 from ..sim.nir_meta import NirMeta
+from .currents import Current, currents
+from .linear_map import Dense, LinearMap, Same, explicit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,9 +88,10 @@ def lower(graph: nir.NIRGraph, meta: NirMeta) -> FloatNetwork:
     network = NirNetwork(graph, meta)
     _check_input(network)
     read = _read(network, graph)
-    layers = [_population(network, graph, name) for name in network.spiking]
+    found = currents(network, graph)
+    layers = [_population(network, name, found[name]) for name in network.spiking]
     if meta.readout == "membrane":
-        layers.append(_membrane(network, graph, read))
+        layers.append(_membrane(network, read, found[read]))
     return FloatNetwork(
         source=next(name for name, node in graph.nodes.items() if isinstance(node, nir.Input)),
         input_shape=network.input_shape,
@@ -139,24 +142,32 @@ def _read(network: NirNetwork, graph: nir.NIRGraph) -> str:
     return sources[0]
 
 
-def _population(network: NirNetwork, graph: nir.NIRGraph, name: str) -> FloatLayer:
+def _population(network: NirNetwork, name: str, arriving: Current) -> FloatLayer:
     layer = network.layers[name]
     assert isinstance(layer, NeuronLayer)
     theta, decay, gain = (
         _shared(name, field, getattr(layer, field)) for field in ("theta", "decay", "gain")
     )
-    synapses, bias = _inputs(network, graph, name, layer.shape, gain)
     return FloatLayer(
-        name=name, shape=layer.shape, synapses=synapses, bias=bias, theta=theta, decay=decay
+        name=name,
+        shape=layer.shape,
+        synapses=_synapses(name, arriving, gain),
+        bias=arriving.bias * gain,
+        theta=theta,
+        decay=decay,
     )
 
 
-def _membrane(network: NirNetwork, graph: nir.NIRGraph, name: str) -> FloatLayer:
+def _membrane(network: NirNetwork, name: str, emitted: Current) -> FloatLayer:
     layer = network.layers[name]
     assert layer is not None
-    synapse, added = _synapse(network, graph, name)
-    bias = np.zeros(layer.shape[0]) + added
-    return FloatLayer(name=name, shape=layer.shape, synapses=(synapse,), bias=bias, theta=None)
+    return FloatLayer(
+        name=name,
+        shape=layer.shape,
+        synapses=_synapses(name, emitted, 1.0),
+        bias=emitted.bias,
+        theta=None,
+    )
 
 
 def _shared(name: str, field: str, value: float | Tensor) -> float:
@@ -168,88 +179,19 @@ def _shared(name: str, field: str, value: float | Tensor) -> float:
     )
 
 
-def _inputs(
-    network: NirNetwork, graph: nir.NIRGraph, name: str, shape: tuple[int, ...], gain: float
-) -> tuple[tuple[FloatSynapse, ...], np.ndarray]:
-    """Every linear node into `name`, and the sum of their biases."""
-    synapses = []
-    bias = np.zeros(shape[0])
-    for source in network.sources[name]:
-        synapse, added = _synapse(network, graph, source)
-        synapses.append(_scaled(synapse, gain))
-        bias = bias + gain * added
-    return tuple(synapses), bias
+def _synapses(name: str, current: Current, gain: float) -> tuple[FloatSynapse, ...]:
+    return tuple(_synapse(name, source, linear, gain) for source, linear in current.maps)
 
 
-def _scaled(synapse: FloatSynapse, gain: float) -> FloatSynapse:
-    return FloatSynapse(**{**vars(synapse), "weight": synapse.weight * gain})
-
-
-def _synapse(
-    network: NirNetwork, graph: nir.NIRGraph, name: str
-) -> tuple[FloatSynapse, np.ndarray | float]:
-    """One linear node between two populations, looking back through flattening."""
-    node = graph.nodes[name]
-    if not isinstance(node, nir.Affine | nir.Linear | nir.Conv2d):
+def _synapse(name: str, source: str, linear: LinearMap, gain: float) -> FloatSynapse:
+    if isinstance(linear, Same):
+        linear = explicit(linear, name=name)
+    if isinstance(linear, Dense):
+        return FloatSynapse(source=source, weight=linear.weight * gain)
+    if linear.after != linear.map_shape:
         raise UnsupportedNodeError(
-            f"expected a dense or convolution node before neurons, got node {name!r} "
-            f"({type(node).__name__}); merge it into the next linear node first"
+            f"expected neurons {name!r} on the map {linear.map_shape} of the convolution before "
+            f"them, got a flatten between; flatten behind the neurons"
         )
-    source = _through_flatten(network, graph, name)
-    weight = np.asarray(node.weight, dtype=np.float64)
-    bias = getattr(node, "bias", None)
-    added = 0.0 if bias is None else np.asarray(bias, dtype=np.float64).reshape(-1)
-    if not isinstance(node, nir.Conv2d):
-        return FloatSynapse(source=source, weight=weight), added
-    geometry = {key: _pair(getattr(node, key)) for key in ("stride", "dilation")}
-    padding = _padding(node, weight.shape[2:], name)
-    return (
-        FloatSynapse(
-            source=source, weight=weight, padding=padding, groups=int(node.groups), **geometry
-        ),
-        added,
-    )
-
-
-def _through_flatten(network: NirNetwork, graph: nir.NIRGraph, name: str) -> str:
-    """Name of the population or input that a linear node reads."""
-    source = _one(network, name)
-    while isinstance(graph.nodes[source], nir.Flatten):
-        source = _one(network, source)
-    if not isinstance(graph.nodes[source], nir.Input) and source not in network.spiking:
-        raise UnsupportedNodeError(
-            f"expected neurons or the input before the linear node {name!r}, got {source!r} "
-            f"({type(graph.nodes[source]).__name__}); merge the two linear nodes"
-        )
-    return source
-
-
-def _one(network: NirNetwork, name: str) -> str:
-    sources = network.sources[name]
-    if len(sources) != 1:
-        raise UnsupportedNodeError(
-            f"expected one input to the linear node {name!r}, got {list(sources)}; give each its "
-            f"own linear node"
-        )
-    return sources[0]
-
-
-def _pair(value: object) -> tuple[int, int]:
-    numbers = np.broadcast_to(np.asarray(value).reshape(-1), (2,))
-    return int(numbers[0]), int(numbers[1])
-
-
-def _padding(node: nir.Conv2d, kernel: tuple[int, ...], name: str) -> tuple[int, int]:
-    padding = node.padding
-    if not isinstance(padding, str | bytes):
-        return _pair(padding)
-    text = padding.decode() if isinstance(padding, bytes) else padding
-    if text == "valid":
-        return 0, 0
-    spans = [d * (k - 1) for d, k in zip(_pair(node.dilation), kernel, strict=True)]
-    if any(span % 2 for span in spans):
-        raise UnsupportedNodeError(
-            f"expected symmetric padding at node {name!r}, got 'same' with an even kernel; pad the "
-            f"kernel with a zero row"
-        )
-    return spans[0] // 2, spans[1] // 2
+    geometry = {key: getattr(linear, key) for key in ("stride", "padding", "dilation", "groups")}
+    return FloatSynapse(source=source, weight=linear.weight * gain, **geometry)
