@@ -80,10 +80,14 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
         f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate"
     )
     rows = [
-        f"{p['name']:14} {p['neurons']:8} {p['synapses']:9} {p['vth']:7} {p['scale']:9.2f}  "
+        f"{p['name']:14} {p['neurons']:8} {p['synapses']:9} {p['vth']:7} {_scale(p)}  "
         f"u never wraps, clip {p['certificate']['positive_clip']}, "
         f"rail {p['certificate']['negative_rail']} (seen {p['negative_rail_seen']})"
         for p in report["populations"]
     ]
     remarks = [f"note: {remark}" for remark in report["remarks"]]
     return [f"wrote {out}", header, *rows, *remarks]
+
+
+def _scale(population: dict[str, Any]) -> str:
+    return f"{'relay':>9}" if population["is_relay"] else f"{population['scale']:9.2f}"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import FormatError, NotEqualError
+from ..core.errors import FormatError, MissingAbilityError, NotEqualError
 from ..core.files import read_json, sha256, write_json, write_text
 from ..core.record import versions
-from ..sim.netx_write import write_netx
+from ..sim.netx_write import why_not_netx, write_netx
 from ..sim.nir_meta import REQUIRED
 from ..sim.program import Program
 from ..sim.program_file import read_program, write_program
@@ -40,8 +40,22 @@ class Bundle:
 
     @property
     def network(self) -> Path:
-        """The `.net` file."""
+        """The `.net` file.
+
+        Raises:
+            MissingAbilityError: If the program is a graph that no such file can hold.
+        """
+        if self.without_net:
+            raise MissingAbilityError(
+                f"expected {NET} in {self.path} to run on Lava, got none: {self.without_net}; use "
+                f"the twin"
+            )
         return self.path / NET
+
+    @property
+    def without_net(self) -> str:
+        """Why there is no `.net` file; empty where there is one."""
+        return why_not_netx(self.program)
 
     @property
     def nir(self) -> Path:
@@ -63,13 +77,19 @@ def write_bundle(
     chip: dict[str, object],
     manifest: dict[str, object],
 ) -> None:
-    """Fills an empty folder and seals it; equal inputs give equal bytes."""
+    """Fills an empty folder and seals it; equal inputs give equal bytes.
+
+    A program with branches has no `.net` file: the manifest says why.
+    """
     shutil.copyfile(nir_file, folder / NIR)
-    write_netx(folder / NET, program)
+    without_net = why_not_netx(program)
+    if not without_net:
+        write_netx(folder / NET, program)
     write_program(folder / PROGRAM, program)
     write_golden(folder, program, found)
     write_json(folder / CHIP, chip)
-    write_json(folder / MANIFEST, {**manifest, "versions": versions()})
+    stated = {"without_net": without_net or None, "versions": versions()}
+    write_json(folder / MANIFEST, manifest | stated)
     seal(folder)
 
 

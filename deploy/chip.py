@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..core.errors import ConfigError
+from ..sim.netx_write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
 
@@ -62,7 +63,7 @@ def chip_report(
     Args:
         program: What runs.
         chip: On what.
-        scales: S of each population.
+        scales: S of each population; a relay has none.
         certificates: Bounds of each population.
         rails: How often v stood on its negative rail on the golden samples, by population.
     """
@@ -75,7 +76,7 @@ def chip_report(
             "synapses": sum(_synapses(program, s) for s in program.into(p.name)),
             "weights": sum(int(s.weight.size) for s in program.into(p.name)),
             "weight_peak": max(int(np.abs(s.weight).max()) for s in program.into(p.name)),
-            "scale": scales[p.name],
+            "scale": scales.get(p.name),
             "vth": p.vth,
             "du": p.du,
             "dv": p.dv,
@@ -106,7 +107,8 @@ def _synapses(program: Program, synapse: Synapse) -> int:
 
 def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> list[str]:
     """What a reader must know: everything that is not exactly as plain integers on this chip."""
-    remarks = []
+    branch = why_not_netx(program)
+    remarks = [f"no model.net: {branch}"] if branch else []
     limit = (1 << (chip.bias_bits - 1)) - 1
     for p in program.populations:
         if _bias_peak(p) > limit:
@@ -119,5 +121,5 @@ def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> lis
                 f"{p.name}: v may be clipped at its negative rail (bound {found[p.name].v_low})"
             )
         if p.is_relay:
-            remarks.append(f"{p.name}: relay that levels a shorter path")
+            remarks.append(f"{p.name}: relay of {p.size} neurons that levels a shorter path")
     return remarks

@@ -21,6 +21,7 @@ from ..sim.program import (
     Synapse,
 )
 from .certify import certificate
+from .level import level
 from .lower import FloatLayer, FloatNetwork
 
 BIAS_MAX = (1 << 15) - 1
@@ -48,7 +49,7 @@ class Precision:
 def quantize(
     network: FloatNetwork, *, precision: Precision, factors: Mapping[str, float]
 ) -> tuple[Program, dict[str, float]]:
-    """Float layers as a Program whose certificates hold.
+    """Float layers as a Program whose certificates hold and whose paths are level.
 
     Args:
         network: What to quantise.
@@ -61,12 +62,14 @@ def quantize(
 
     Raises:
         RangeError: If a layer fits at no scale.
+        UnsupportedNodeError: If its paths cannot be levelled.
     """
     built: list[_Quantized] = []
     for layer in network.layers:
         scale = _largest_scale(layer, precision, factors.get(layer.name, 1.0))
         built.append(_fitting(network, layer, scale, precision, tuple(built)))
-    return _program(network, tuple(built)), {q.population.name: q.scale for q in built}
+    scales = {q.population.name: q.scale for q in built}
+    return level(_program(network, tuple(built))), scales
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +106,7 @@ def _fitting(
     """The layer at the greatest scale up to `scale` for which its certificate holds."""
     first = scale
     while scale > first / 16:
-        for found in _candidates(layer, scale, precision, network.meta.steps, phase=len(before)):
+        for found in _candidates(layer, scale, precision, network.meta.steps):
             program = _program(network, (*before, found))
             if certificate(program, found.population, steps=network.meta.steps).holds:
                 return found
@@ -115,7 +118,7 @@ def _fitting(
 
 
 def _candidates(
-    layer: FloatLayer, scale: float, precision: Precision, steps: int, *, phase: int
+    layer: FloatLayer, scale: float, precision: Precision, steps: int
 ) -> list[_Quantized]:
     """A hidden population; or a read-out, by its membrane if that is certain, else step by step."""
     population = Population(
@@ -124,7 +127,6 @@ def _candidates(
         dv=round(DECAY_UNITY * (1.0 - layer.decay)),
         vth=VTH_MAX if layer.theta is None else max(1, round(layer.theta * scale)),
         bias=_bias(layer, scale),
-        phase=phase,
     )
     synapses = tuple(
         Synapse(

@@ -38,20 +38,24 @@ def write_netx(path: Path, program: Program) -> None:
         _check(temporary, program, path)
 
 
+def why_not_netx(program: Program) -> str:
+    """What of a program no `.net` file can hold; empty where one can hold it all."""
+    before = [program.sources[0].name if len(program.sources) == 1 else None]
+    before += [population.name for population in program.populations]
+    fed = {p.name: [s.source for s in program.into(p.name)] for p in program.populations}
+    astray = [name for name, source in zip(fed, before, strict=False) if fed[name] != [source]]
+    if not astray:
+        return ""
+    name = next((name for name in astray if len(fed[name]) != 1), astray[0])
+    return f"population {name!r} fed by {fed[name]}; netx has no branches"
+
+
 def _chain(program: Program) -> list[tuple[Population, Synapse]]:
     """Populations in order, each with the one synapse that feeds it from the one before."""
-    expected = program.sources[0].name if len(program.sources) == 1 else None
-    chain = []
-    for population in program.populations:
-        synapses = program.into(population.name)
-        if len(synapses) != 1 or synapses[0].source != expected:
-            raise UnsupportedNodeError(
-                f"expected a chain of layers for a .net file, got population {population.name!r} "
-                f"fed by {[s.source for s in synapses]}; netx has no branches"
-            )
-        chain.append((population, synapses[0]))
-        expected = population.name
-    return chain
+    branch = why_not_netx(program)
+    if branch:
+        raise UnsupportedNodeError(f"expected a chain of layers for a .net file, got {branch}")
+    return [(p, program.into(p.name)[0]) for p in program.populations]
 
 
 def _open_layer(

@@ -75,7 +75,8 @@ def test_possible_negative_rail_is_remarked():
 
 
 def test_relay_is_remarked():
-    assert report_of(program(is_relay=True))["remarks"] == ["a: relay that levels a shorter path"]
+    remark = "a: relay of 24 neurons that levels a shorter path"
+    assert report_of(program(is_relay=True))["remarks"] == [remark]
 
 
 def test_report_is_plain_data():

@@ -20,12 +20,13 @@ from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
 from spikeproof.sim.netx_simulation import read_input, simulate_twin
-from spikeproof.sim.nir_file import read_nir, write_nir
+from spikeproof.sim.nir_file import write_nir
 from spikeproof.tests.deploy.networks import (
     CLASSES,
     SCALE,
     SHAPE,
     STEPS,
+    conv,
     dense_graph,
     deploy_lattice,
     lattice_graph,
@@ -205,13 +206,13 @@ def test_calibration_images_that_do_not_fit_are_refused(sealed, tmp_path, shape)
         run(CONFIG, sealed / "model.nir", tmp_path / "bundle", calibration=data)
 
 
-def test_branches_are_refused(tmp_path):
-    graph = read_nir(deploy_lattice(tmp_path) / "model.nir")
-    graph.nodes["again"] = graph.nodes["conv1"]
-    graph.edges += [("input", "again"), ("again", "fire1")]
-    write_nir(tmp_path / "branch.nir", graph)
-    with pytest.raises(UnsupportedNodeError, match="netx has no branches"):
-        run(CONFIG, tmp_path / "branch.nir", tmp_path / "out")
+def test_shortcut_from_the_input_is_refused(tmp_path):
+    graph = lattice_graph()
+    graph.nodes["again"] = conv(np.ones((6, 1, 2, 3)), stride=(2, 1), groups=2)
+    graph.edges += [("input", "again"), ("again", "fire2")]
+    write_nir(tmp_path / "model.nir", graph)
+    with pytest.raises(UnsupportedNodeError, match="got a shortcut into 'fire2'; a relay passes"):
+        run(CONFIG, tmp_path / "model.nir", tmp_path / "out")
 
 
 def test_other_chips_are_refused(sealed, tmp_path):

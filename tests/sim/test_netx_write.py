@@ -103,7 +103,7 @@ def skipping():
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        (classifier(), r"got population 'relay' fed by \['a'\]; netx has no branches"),
+        (classifier(), r"got population 'out' fed by \['b', 'relay'\]; netx has no branches"),
         (recurrent(), r"got population 'c' fed by \['b', 'c'\]"),
         (skipping(), r"got population 'c' fed by \['a'\]"),
         (

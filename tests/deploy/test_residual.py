@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import torch
+
+from spikeproof.core.axes import lava_to_train
+from spikeproof.core.errors import MissingAbilityError
+from spikeproof.core.files import read_json
+from spikeproof.deploy.bundle import read_bundle
+from spikeproof.deploy.executors import load_float, run_float, run_on_lava, run_twin
+from spikeproof.deploy.level import level
+from spikeproof.deploy.parity import check_parity
+from spikeproof.deploy.verification import verify_bundle
+from spikeproof.sim.classifier import TwinClassifier
+from spikeproof.sim.parity import back_to_back
+from spikeproof.tests.deploy.networks import lattice_images
+from spikeproof.tests.deploy.residual import deploy_residual, residual_program, without_relays
+from spikeproof.tests.reference import reference
+from spikeproof.tests.sim.programs import assert_equal_programs
+
+SAMPLES = 2
+WHY = r"population 'fire3' fed by \['fire2', 'fire1_relay1'\]; netx has no branches"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return read_bundle(deploy_residual(tmp_path_factory.mktemp("residual")))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return lattice_images(SAMPLES, seed=3)
+
+
+@pytest.fixture(scope="module")
+def levelled(images):
+    return on_lavas_clock(residual_program(), images)
+
+
+def on_lavas_clock(program, images):
+    """Spikes, u and v of a slow loop that runs the samples back to back, cut into windows."""
+    payload = TwinClassifier(residual_program()).payload(torch.from_numpy(images) / 255)
+    train, clock = back_to_back(program, payload.int().numpy())
+    traces = reference(
+        program,
+        {"input": lava_to_train(train)[:, None].astype(np.int64)},
+        steps=clock.steps,
+        batch=1,
+        interval=clock.reset_interval,
+        offset=clock.reset_offset,
+    )
+    windows = {
+        p.name: [clock.window(p.phase, n) for n in range(SAMPLES)] for p in program.populations
+    }
+    return {
+        (key, name): np.stack([getattr(trace, key)[w, 0] for w in windows[name]], axis=1)
+        for name, trace in traces.items()
+        for key in "suv"
+    }
+
+
+def test_every_population_fires(images):
+    spikes = run_twin(residual_program(), images).spikes
+    rates = {name: train.mean() for name, train in spikes.items() if name != "last"}
+    assert len(rates) == 15
+    assert min(rates.values()) > 0.02
+    assert max(rates.values()) < 0.8
+
+
+def test_twin_equals_a_slow_loop_on_lavas_clock_in_every_spike_u_and_v(images, levelled):
+    program = residual_program()
+    run = TwinClassifier(program).run(torch.from_numpy(images) / 255, record=True)
+    for p in program.populations:
+        found = {
+            "s": run.spikes[p.name],
+            "u": run.registers[p.name].u,
+            "v": run.registers[p.name].v,
+        }
+        for key, values in found.items():
+            np.testing.assert_array_equal(values.numpy(), levelled[key, p.name], err_msg=p.name)
+
+
+def test_without_relays_later_populations_differ_on_lavas_clock(images, levelled):
+    wrong = on_lavas_clock(without_relays(residual_program()), images)
+    differing = {
+        name
+        for (key, name), spikes in wrong.items()
+        if key == "s" and (spikes != levelled["s", name]).any()
+    }
+    assert differing == {"fire3", "fire4", "fire5", "fire6", "fire7"}
+    assert (wrong["v", "last"] != levelled["v", "last"]).any()
+
+
+def test_levelling_again_puts_back_what_was_removed():
+    program = residual_program()
+    assert_equal_programs(level(without_relays(program)), program)
+
+
+def test_float_equals_the_twin_where_quantising_loses_nothing(bundle, images):
+    ours = run_twin(bundle.program, images)
+    theirs = run_float(load_float(bundle.nir, {}), {"images": images})
+    assert len(theirs.spikes) == 7
+    for name, spikes in theirs.spikes.items():
+        np.testing.assert_array_equal(ours.spikes[name], spikes, err_msg=name)
+    np.testing.assert_allclose(ours.logits, theirs.logits, atol=1e-5)
+
+
+def test_bundle_says_why_it_has_no_net_file(bundle):
+    assert not (bundle.path / "model.net").exists()
+    assert bundle.manifest["without_net"] == WHY.replace("\\", "")
+    report = read_json(bundle.path / "chip.json")
+    assert report["remarks"][0] == "no model.net: " + WHY.replace("\\", "")
+
+
+def test_chip_report_lists_relays_by_name_and_size(bundle):
+    report = read_json(bundle.path / "chip.json")
+    relays = {row["name"]: row for row in report["populations"] if row["is_relay"]}
+    assert {name: row["neurons"] for name, row in relays.items()} == {
+        "fire1_relay1": 120,
+        "fire3_relay1": 120,
+        "fire4_relay1": 54,
+        "fire3_relay2": 120,
+        "fire5_relay1": 54,
+        "fire4_relay2": 54,
+        "fire3_relay3": 120,
+        "fire5_relay2": 54,
+    }
+    assert all(
+        row["synapses"] == row["neurons"] and row["scale"] is None for row in relays.values()
+    )
+    assert "fire4_relay2: relay of 54 neurons that levels a shorter path" in report["remarks"]
+
+
+def test_every_certificate_holds(bundle):
+    rows = read_json(bundle.path / "chip.json")["populations"]
+    assert all(row["certificate"]["u_never_wraps"] for row in rows)
+    assert {row["certificate"]["negative_rail"] for row in rows if row["is_relay"]} == {"absent"}
+
+
+def test_verify_passes_and_tells_what_was_not_run(bundle):
+    checks = {check.name: check for check in verify_bundle(bundle.path)}
+    assert checks["hashes"].detail == "6 files as sealed"
+    assert checks["twin"].detail == "3 golden samples, every spike and logit equal"
+    assert checks["float"].detail == "3 of 3 golden samples in the same class"
+    assert not checks["lava"].was_run
+    assert checks["lava"].detail.startswith("not run: population 'fire3' fed by")
+
+
+def test_lava_without_a_net_file_is_refused(bundle, images):
+    message = f"expected model.net in .* to run on Lava, got none: {WHY}; use the twin"
+    with pytest.raises(MissingAbilityError, match=message):
+        run_on_lava(bundle, images)
+    with pytest.raises(MissingAbilityError, match=message):
+        check_parity(bundle, images)
+
+
+def test_gradient_reaches_the_image_through_relays(images):
+    chip = TwinClassifier(residual_program()).using(TwinClassifier.estimators[0])
+    x = (torch.from_numpy(images) / 255).requires_grad_()
+    chip(x)[:, 0].sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).float().mean() > 0.5
