@@ -16,25 +16,33 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     import torch
 
     from ..core.record import versions
+    from ..sim.byte_conv import missing_reason
     from ..sim.kernel import self_test
     from ..sim.lava import INSTALL, lava_status
 
     del seed
     used = device_named(device)
     self_test(torch.device(used))
-    lava = lava_status()
+    lava, why_not = lava_status(), _no_bytes(used) or missing_reason()
     result = {
         "versions": {**versions(), **_optional_versions()},
         "device": used,
         "exact_sums": True,
+        "byte_convolution": {"available": not why_not, "reason": why_not},
         "lava": {"available": lava.available, "reason": lava.reason, "install": INSTALL},
     }
     lines = [
         *(f"{name:18} {number}" for name, number in result["versions"].items()),
         f"{'device':18} {used} (worst-case integer sums are exact)",
+        f"{'spikes sum in':18} "
+        + (f"float32: bytes are not used, {why_not}" if why_not else "bytes, float32 elsewhere"),
         f"{'Lava':18} " + ("usable" if lava.available else f"not usable: {lava.reason}; {INSTALL}"),
     ]
     show(result, as_json=json, lines=lines)
+
+
+def _no_bytes(device: str) -> str:
+    return "" if device == "cpu" else f"they need a CPU, not {device}"
 
 
 def _optional_versions() -> dict[str, str]:

@@ -74,35 +74,36 @@ class Neurons:
 
     Args:
         population: Its parameters.
+        like: What arrives, `[t, N, *shape]`, for shape, layout and device.
         bias: Bias mantissa, broadcastable to one step.
-        axes: Shape of one step, `[N, *shape]`.
         steps: T.
         resets: Which steps clear u and v before they integrate; empty for none.
         plain: Whether `is_plain` holds, so that float32 in units of 64 replaces int32.
         keeps: Whether to keep u and v of every step.
-        device: Where.
     """
 
     def __init__(
         self,
         population: Population,
         *,
+        like: Tensor,
         bias: Int[Tensor, "..."] | None,
-        axes: tuple[int, ...],
         steps: int,
         resets: tuple[bool, ...] = (),
         plain: bool = False,
         keeps: bool = True,
-        device: torch.device | None = None,
     ) -> None:
-        self.population, self.bias, self.resets = population, bias, resets
-        self.keeps, self.steps = keeps, steps
-        self.plain = plain
+        self.population, self.resets = population, resets
+        self.keeps, self.steps, self.plain = keeps, steps, plain
         kind = torch.float32 if plain else torch.int32
-        self.spikes = torch.empty((steps, *axes), device=device)
-        self._level = torch.empty((steps if keeps else 1, *axes), dtype=kind, device=device)
+        self.spikes = _empty(like, steps, torch.float32)
+        self._level = _empty(like, steps if keeps else 1, kind)
         self._drive = torch.empty_like(self._level) if keeps and not plain else None
-        self._u = self._v = torch.zeros(axes, dtype=kind, device=device)
+        self._u = self._v = torch.zeros_like(self._level[0])
+        # Type and layout of a step, once: converted at every step it costs more than the sum.
+        shared = bias is None or bias.ndim < self._v.ndim
+        room = self._v[:1] if shared else self._v
+        self.bias = None if bias is None else torch.zeros_like(room).add_(bias)
 
     def step(self, t: int, activation: Tensor) -> None:
         """Integrates what arrives at step t (from 0) and writes the spikes of that step."""
@@ -153,6 +154,17 @@ class Neurons:
         fired = h > self.population.vth << STATE_SHIFT
         self.spikes[t] = fired
         self._v = h.masked_fill(fired, 0)
+
+
+def _empty(like: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
+    """Room for a train in the layout of another: convolutions of bytes answer channels last."""
+    shape = like.shape[1:]
+    last = torch.channels_last
+    if like.ndim == 5 and len(like) and like[0].is_contiguous(memory_format=last):
+        size, *room = steps * shape[0], *shape[1:]
+        flat = torch.empty((size, *room), dtype=dtype, device=like.device, memory_format=last)
+        return flat.unflatten(0, (steps, shape[0]))
+    return torch.empty((steps, *shape), dtype=dtype, device=like.device)
 
 
 def _register(values: Tensor) -> Tensor:

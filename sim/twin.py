@@ -14,7 +14,7 @@ from .components import components
 from .estimators import Estimator
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import Neurons, Registers, is_plain
-from .kernel import Kernel, activation_bound, exact_dtype, self_test, straight_through
+from .kernel import Kernel, channel_bounds, exact_dtype, self_test, straight_through
 from .program import Population, Program, Source, Synapse
 from .recurrence import Answer, Link, run_loop
 
@@ -78,8 +78,8 @@ class Twin:
                 p.name: self._neurons(
                     p,
                     clock,
+                    outside[p.name],
                     bias=replaced.get(p.name, self._biases[p.name]),
-                    batch=batch,
                     keeps=record or estimator is not None or self._is_read(p),
                 )
                 for p in group
@@ -96,20 +96,19 @@ class Twin:
         self,
         population: Population,
         clock: Clock,
+        activation: Tensor,
         *,
         bias: Tensor | None,
-        batch: int,
         keeps: bool,
     ) -> Neurons:
         return Neurons(
             population,
+            like=activation,
             bias=bias,
-            axes=(batch, *population.shape),
             steps=clock.steps,
             resets=clock.resets(population.phase),
             plain=is_plain(population, bound=self._bounds[population.name] + _peak(bias)),
             keeps=keeps,
-            device=self.device,
         )
 
     def _answers(
@@ -147,6 +146,7 @@ class Twin:
                     peak=self._peak(synapse.source),
                     dtype=dtype,
                     device=self.device,
+                    is_signed=self._is_signed(synapse.source),
                 ),
             )
             for synapse in self.program.into(population.name)
@@ -155,10 +155,13 @@ class Twin:
 
     def _bound(self, population: Population) -> int:
         """Greatest |sum| into one neuron, before any right shift."""
-        return sum(
-            activation_bound(synapse, peak=self._peak(synapse.source)) << synapse.shift
+        bounds = (
+            # A shift rounds down, which makes a negative sum larger.
+            -(-channel_bounds(synapse, peak=self._peak(synapse.source)) >> synapse.shift)
+            << synapse.shift
             for synapse in self.program.into(population.name)
         )
+        return int(np.max(sum(bounds), initial=0))
 
     def _largest(self, population: Population) -> int:
         """Greatest |weight| or |input| of a neuron."""
@@ -169,6 +172,10 @@ class Twin:
     def _peak(self, name: str) -> int:
         source = self.program.source(name)
         return 1 if source is None else max(abs(source.low), abs(source.high))
+
+    def _is_signed(self, name: str) -> bool:
+        source = self.program.source(name)
+        return source is not None and source.is_graded and source.low < 0
 
     def _bias(self, population: Population) -> Tensor | None:
         if population.bias is None:

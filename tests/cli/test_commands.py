@@ -10,6 +10,7 @@ import torch
 
 from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import read_bundle, seal
+from spikeproof.sim import byte_conv
 from spikeproof.sim.nir_graph import NirNetwork
 from spikeproof.tests.deploy.networks import (
     add_to,
@@ -28,6 +29,16 @@ def test_doctor_tells_versions_device_and_lava(spikeproof):
     assert done.json["exact_sums"] is True
     assert {"python", "spikeproof", "numpy", "torch"} < set(done.json["versions"])
     assert set(done.json["lava"]) == {"available", "reason", "install"}
+
+
+def test_doctor_tells_which_arithmetic_is_in_use(spikeproof, monkeypatch):
+    monkeypatch.setattr(byte_conv, "missing_reason", lambda: "a sum was off by 1")
+    done = spikeproof("doctor", "--json", "--device", "cpu")
+    assert done.json["byte_convolution"] == {"available": False, "reason": "a sum was off by 1"}
+    assert (
+        "float32: bytes are not used, a sum was off by 1"
+        in spikeproof("doctor", "--device", "cpu").out
+    )
 
 
 @pytest.mark.usefixtures("no_lava")

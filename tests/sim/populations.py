@@ -15,5 +15,5 @@ def activations(rng, *shape, low=-9, high=12):
 
 
 def run(activation, population, *, bias=None, steps=None, **options):
-    steps, axes = steps or len(activation), tuple(activation.shape[1:])
-    return Neurons(population, bias=bias, axes=axes, steps=steps, **options).run(activation)
+    steps = steps or len(activation)
+    return Neurons(population, like=activation, bias=bias, steps=steps, **options).run(activation)
