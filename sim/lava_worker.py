@@ -194,7 +194,11 @@ def _array(path: Path) -> np.ndarray | None:
 
 def _guard(folder: Path, request: dict[str, Any]) -> None:
     """Sees to it that nothing outlives the caller, however the caller ends."""
-    signal_on_orphaned(signal.SIGKILL, parent=request["caller"])
+    try:
+        signal_on_orphaned(signal.SIGKILL, parent=request["caller"])
+    except RuntimeError:
+        _remove_unwanted(folder, request)
+        raise
     signal.alarm(int(request["timeout"]) + 30)
     _fork(lambda worker: _watch(worker, folder, request))
     adopt_orphans()
@@ -231,6 +235,11 @@ def _watch(worker: int, folder: Path, request: dict[str, Any]) -> None:
     end_session(worker, token=request["token"])
     if not (folder / str(len(request["runs"]) - 1) / RESULT).exists():
         time.sleep(0.1)  # a caller that is being killed takes its worker down a moment earlier
+    _remove_unwanted(folder, request)
+
+
+def _remove_unwanted(folder: Path, request: dict[str, Any]) -> None:
+    """Removes the request's folder where nobody is left who would."""
     if not living(request["caller"]) and folder.name.startswith(FOLDER_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
 

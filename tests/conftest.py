@@ -21,6 +21,11 @@ settings.register_profile(
 settings.load_profile("spikeproof")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--write-results`: long tests write what they measured into docs/results."""
+    parser.addoption("--write-results", action="store_true", help="write docs/results")
+
+
 def pytest_sessionstart() -> None:
     """One thread: tests stay repeatable and leave the other cores alone."""
     torch.set_num_threads(1)

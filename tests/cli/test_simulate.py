@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,13 @@ from spikeproof.tests.deploy.networks import (
     add_to,
 )
 from spikeproof.tests.reference import reference
+from spikeproof.tests.sim.lava_leftovers import (
+    are_running,
+    command,
+    processes_naming,
+    token_in,
+    wait_until,
+)
 from spikeproof.tests.sim.netx_files import layers, neuron, write
 
 GOLDEN = ("mlp_cuba", "conv_reset", "wrap_clip")
@@ -173,9 +179,9 @@ def test_metadata_that_a_file_lacks_can_be_given(run_images):
 
 
 def test_json_is_all_that_stdout_holds(files, tmp_path):
-    command = [sys.executable, "-m", "spikeproof", "simulate", str(files / "bundle"), "--json"]
-    command += ["--input", str(files / "images.npz"), "--out", str(tmp_path / "out.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-m", "spikeproof", "simulate", str(files / "bundle"), "--json"]
+    words += ["--input", str(files / "images.npz"), "--out", str(tmp_path / "out.npz")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["kind"] == "bundle"
     assert done.stderr == ""
 
@@ -184,46 +190,17 @@ def test_json_is_all_that_stdout_holds(files, tmp_path):
 def test_interrupted_lava_leaves_nothing(files, tmp_path):
     """Ctrl-C reaches the foreground process group, in which Lava's own processes are not."""
     temporary = tmp_path / "temporary"
-    temporary.mkdir()
     np.savez(tmp_path / "long.npz", x=np.ones((5, 6, 2, 200_000), np.uint8), steps=200_000)
-    command = [sys.executable, "-m", "spikeproof", "simulate", str(files / "bundle/model.net")]
-    command += ["--input", str(tmp_path / "long.npz"), "--out", str(tmp_path / "out.npz")]
-    with subprocess.Popen(
-        [*command, "--backend", "lava"],
-        env=os.environ | {"TMPDIR": str(temporary)},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            assert wait_until(lambda: list(temporary.glob("*/request.json")))
-            token = json.loads(next(temporary.glob("*/request.json")).read_text())["token"]
-            assert wait_until(lambda: len(segments(token)) > 8)
-            assert workers(temporary)
-            os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=30)
-        finally:
-            process.kill()
+    words = ["simulate", files / "bundle/model.net", "--input", tmp_path / "long.npz"]
+    out = ["--out", tmp_path / "out.npz"]
+    with command(temporary, *words, *out, "--backend", "lava") as process:
+        assert wait_until(lambda: are_running(temporary))
+        token = token_in(temporary)
+        assert processes_naming(temporary)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
     assert (process.returncode, said.strip()) == (130, "spikeproof: interrupted")
-    assert wait_until(lambda: not workers(temporary), 5)
+    assert wait_until(lambda: not processes_naming(temporary), 5)
     assert segments(token) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.npz", "temporary"]
     assert list(temporary.iterdir()) == []
-
-
-def workers(folder):
-    """Processes that run Lava for a request below `folder`."""
-    lines = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(entry.read_bytes())
-        except OSError:
-            continue
-    return [line for line in lines if b"lava_worker" in line and str(folder).encode() in line]
-
-
-def wait_until(claim, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not claim() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return claim()

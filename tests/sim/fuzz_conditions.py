@@ -53,6 +53,7 @@ def _at_step(setting, p, trains, u, v, column):
         and column > 0
         and (u[column - 1].any() or v[column - 1].any()),
     }
+    assert sorted(met) == list(REGISTERS)
     return {name for name, holds in met.items() if holds}
 
 
@@ -85,6 +86,19 @@ def _is_one_signed(synapse):
     weight = synapse.weight
     return not synapse.is_conv and (weight.min() >= 0 or weight.max() <= 0)
 
+
+REGISTERS = (
+    "activation beyond 32 bits",
+    "reset of a state that was not zero",
+    "tie at the threshold",
+    "u beyond one correction",
+    "u truncated below zero",
+    "u wrapped",
+    "v clipped above",
+    "v clipped below",
+    "v truncated below zero",
+)
+"""Conditions of single steps: what `_at_step` tells."""
 
 STATIC = {
     "du 0": _some("du", 0),

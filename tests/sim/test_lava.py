@@ -2,16 +2,12 @@
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -28,6 +24,7 @@ from spikeproof.core.errors import (
 from spikeproof.sim import lava
 from spikeproof.sim.lava import LavaRequest, lava_status, run_lava
 from spikeproof.sim.lava_cleanup import segments
+from spikeproof.tests.sim.lava_leftovers import processes_naming, wait_until
 
 FOREVER = 2_000_000
 CALLER = """
@@ -67,38 +64,6 @@ def tiny_net(path, **fields):
 
 def request_of(network, **more):
     return LavaRequest(network=network, steps=6, x=np.ones((4, 6), np.uint8), **more)
-
-
-def processes_naming(folder):
-    """Living processes whose command line names `folder`, the caller itself left out."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            line = entry.read_bytes()
-            if b"lava_worker" in line and str(folder).encode() in line:
-                found.append(int(entry.parent.name))
-    return found
-
-
-def wait_until(claim, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not claim() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return claim()
-
-
-@pytest.fixture
-def nothing_left(tmp_path, monkeypatch):
-    """Fails where `run_lava` returns and leaves a process, shared memory or a folder."""
-    word = secrets.token_hex(8)
-    monkeypatch.setattr(lava.secrets, "token_hex", lambda n: word)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    yield
-    assert processes_naming(temporary) == []
-    assert segments(f"spikeproof-{word}") == []
-    assert list(temporary.iterdir()) == []
 
 
 def test_status_names_what_is_missing(monkeypatch):
