@@ -36,14 +36,14 @@ def _fold(graph: Graph, name: str) -> Graph:
                 f"expected a convolution or a dense layer before batch norm {name!r}, got "
                 f"{source!r} ({graph.kind(source)}); put the norm right after a linear layer"
             )
-        graph, own = _own(graph, source, name)
+        graph, own = own_copy(graph, source, name)
         graph = graph.with_node(own, scaled(linear, norm.gain, shift))
         shift = np.zeros_like(shift)
     return graph.bridged(name)
 
 
-def _own(graph: Graph, source: str, name: str) -> tuple[Graph, str]:
-    """The graph where a node feeds only the norm, and that node: itself, or a copy."""
+def own_copy(graph: Graph, source: str, name: str) -> tuple[Graph, str]:
+    """The graph where a node feeds only `name`, and that node: itself, or a copy."""
     if graph.after(source) == [name]:
         return graph, source
     copy = f"{source}_{name}"

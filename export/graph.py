@@ -97,7 +97,18 @@ class Neurons:
         return shape
 
 
-Node = Conv | Dense | Norm | Pool | Flatten | Neurons
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mix:
+    """Σ weight·current, each current by the name of the node that it comes from."""
+
+    weights: Mapping[str, float]
+
+    def shape(self, shape: Shape) -> Shape:
+        """Shape of the output."""
+        return shape
+
+
+Node = Conv | Dense | Norm | Pool | Flatten | Neurons | Mix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,7 +1,6 @@
 """The layers of a trained network as a graph: one converter per module type."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor, nn
 from ..core.errors import UnsupportedNodeError
 from ..train.network import SpikingNetwork
 from ..train.spiking import Spiking
-from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Neurons, Node, Norm, Pool
+from ..train.wiring import Mixture, sources_of
+from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Mix, Neurons, Node, Norm, Pool
 
 
 def read_layers(network: SpikingNetwork) -> Graph:
@@ -20,16 +20,20 @@ def read_layers(network: SpikingNetwork) -> Graph:
         UnsupportedNodeError: If a module, or a setting of it, cannot be kept exactly; the message
             names the module and its position.
     """
-    layers = list(network.layers.named_children())
+    layers, sources = list(network.layers.named_children()), sources_of(network.layers)
     nodes = {name: _convert(position, name, layer) for position, (name, layer) in enumerate(layers)}
-    chain = [INPUT, *nodes, OUTPUT]
-    if len(set(chain)) != len(nodes) + 2:
+    if len({INPUT, *nodes, OUTPUT}) != len(nodes) + 2:
         raise UnsupportedNodeError(
             f"expected layers named other than {INPUT!r} and {OUTPUT!r}, got {list(nodes)}; "
             "rename the layer"
         )
+    for name, node in nodes.items():
+        if isinstance(node, Mix):
+            nodes[name] = Mix(weights=dict(zip(sources[name], node.weights.values(), strict=True)))
+    edges = [(source, name) for name in nodes for source in sources[name]]
+    last = layers[-1][0] if layers else INPUT
     shape = tuple(network.config.input_shape)
-    return Graph(nodes=nodes, edges=tuple(pairwise(chain)), input_shape=shape)
+    return Graph(nodes=nodes, edges=(*edges, (last, OUTPUT)), input_shape=shape)
 
 
 def _convert(position: int, name: str, layer: nn.Module) -> Node:
@@ -110,6 +114,11 @@ def _neurons(layer: Spiking) -> Neurons:
     return Neurons(theta=layer.theta, decay=layer.decay)
 
 
+def _mixture(layer: Mixture) -> Mix:
+    """Summands by number; `read_layers` knows their names."""
+    return Mix(weights={str(k): weight for k, weight in enumerate(float64(layer.weight).tolist())})
+
+
 CONVERTERS: dict[type[nn.Module], Callable[..., Node | str]] = {
     nn.Conv2d: _conv,
     nn.Linear: _dense,
@@ -117,6 +126,7 @@ CONVERTERS: dict[type[nn.Module], Callable[..., Node | str]] = {
     nn.AvgPool2d: _pool,
     nn.Flatten: _flatten,
     Spiking: _neurons,
+    Mixture: _mixture,
 }
 """A converter answers with a node, or with what it would have accepted."""
 

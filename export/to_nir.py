@@ -13,6 +13,7 @@ from .encode import fold_input
 from .fold import fold_norms
 from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Neurons, Shape
 from .layers import float64, read_layers
+from .mix import fold_mixes
 from .pool import merge_pools
 
 DT = 1.0
@@ -22,9 +23,10 @@ DT = 1.0
 def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGraph:
     """The graph of what `network` computes in evaluation mode, in float64.
 
-    Batch norm, input normalisation and pooling are folded into convolutions and dense layers; the
-    rest keeps its name. The input is the payload 255·x − mean. Neurons have parameters at their
-    full shape and biases are always there: NIR 1.0.8 cannot write a graph without them.
+    Batch norm, the weights of residual sums, input normalisation and pooling are folded into
+    convolutions and dense layers; the rest keeps its name. The input is the payload 255·x − mean.
+    Neurons have parameters at their full shape and biases are always there: NIR 1.0.8 cannot write
+    a graph without them.
 
     Args:
         network: On any device, in any mode; not changed.
@@ -34,7 +36,7 @@ def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGr
         UnsupportedNodeError: If a layer cannot be kept exactly.
         ConfigError: If there are class names, but not one for each logit.
     """
-    graph = merge_pools(fold_norms(read_layers(network)))
+    graph = merge_pools(fold_norms(fold_mixes(read_layers(network))))
     graph = fold_input(graph, LATTICE * float64(network.std).flatten())
     return _write_graph(graph, meta_of(network, classes))
 

@@ -9,6 +9,7 @@ from torch import nn
 from ..core.errors import ConfigError
 from .network_config import NetworkConfig
 from .spiking import Spiking
+from .wide_resnet import WIDE_RESNETS, WideResNet, build_wide_resnet
 
 Stage = Literal["conv", "pool"]
 
@@ -61,16 +62,17 @@ USUAL: dict[tuple[int, int], str] = {(8, 8): "digits-conv", (28, 28): "conv-28",
 """Which architecture an image size gets where none is named."""
 
 
-def architecture(name: str) -> Architecture:
+def architecture(name: str) -> Architecture | WideResNet:
     """The architecture called `name`.
 
     Raises:
         ConfigError: If there is none.
     """
+    known_ones: dict[str, Architecture | WideResNet] = {**ARCHITECTURES, **WIDE_RESNETS}
     try:
-        return ARCHITECTURES[name]
+        return known_ones[name]
     except KeyError:
-        known = ", ".join(ARCHITECTURES)
+        known = ", ".join(known_ones)
         raise ConfigError(
             f"expected an architecture among {known}, got {name!r}; choose one of them"
         ) from None
@@ -79,14 +81,16 @@ def architecture(name: str) -> Architecture:
 def build(config: NetworkConfig) -> nn.Sequential:
     """The layers of a network, named and in order, with fresh weights.
 
-    Only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear` occur. Weights come
-    from torch's global generator.
+    Only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear` occur, and where
+    layers are wired `Mixture`. Weights come from torch's global generator.
 
     Raises:
         ConfigError: If the architecture is unknown, `widths` do not fit it, or the pools do not
             tile the image.
     """
     plan = architecture(config.architecture)
+    if isinstance(plan, WideResNet):
+        return build_wide_resnet(config, plan)
     convs = plan.stages.count("conv")
     if len(config.widths) != convs:
         raise ConfigError(

@@ -1,5 +1,6 @@
 """A spiking network for images: direct coding, layers, membrane read-out."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import cast
 
@@ -12,6 +13,7 @@ from ..sim.estimators import estimator
 from .architectures import build
 from .network_config import NetworkConfig
 from .spiking import Spiking
+from .wiring import INPUT, Mixture, sources_of
 
 __all__ = ["NetworkConfig", "SpikingNetwork"]
 
@@ -25,7 +27,8 @@ class SpikingNetwork(nn.Module):
         i_t = (255·x − mean) / (255·std) at every step;  logits = mean over T of the last layer
 
     What comes before the first neurons is the same at every step and is computed once. `layers`
-    holds only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear`, named.
+    holds only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear`, named, in a
+    row or, with `Mixture`, wired (`wiring.Wired`).
 
     Args:
         config: Its shape. Weights come from torch's global generator.
@@ -66,18 +69,32 @@ class SpikingNetwork(nn.Module):
                 f"{list(x.shape)}; use the data set the network was made for"
             )
         mean, std = self.mean.to(x.dtype), self.std.to(x.dtype)
-        output = (x * LATTICE - mean) / (LATTICE * std)
-        is_static = True
+        sources = sources_of(self.layers)
+        uses = Counter(source for name in sources for source in sources[name])
+        alive, static = {INPUT: (x * LATTICE - mean) / (LATTICE * std)}, {INPUT}
         for name, layer in self.layers.named_children():
-            if isinstance(layer, Spiking):
-                output = self._at_every_step(output) if is_static else output
-                is_static, output = False, layer(output)
-            elif is_static:
-                output = self._once(layer, output)
-            else:
-                merged = layer(output.flatten(0, 1))
-                output = merged.unflatten(0, output.shape[:2])
+            inputs = [alive[source] for source in sources[name]]
+            is_static = static.issuperset(sources[name]) and not isinstance(layer, Spiking)
+            output = alive[name] = self._apply_layer(layer, inputs, sources[name], static)
+            static |= {name} if is_static else set()
+            for source in sources[name]:
+                uses[source] -= 1
+                if not uses[source]:
+                    del alive[source]
             yield name, output
+
+    def _apply_layer(
+        self, layer: nn.Module, inputs: list[Tensor], sources: tuple[str, ...], static: set[str]
+    ) -> Tensor:
+        """One layer's output: over all steps, or once where none of its inputs changes."""
+        if isinstance(layer, Mixture):
+            return layer(*inputs)
+        (x,) = inputs
+        if isinstance(layer, Spiking):
+            return layer(self._at_every_step(x) if sources[0] in static else x)
+        if sources[0] in static:
+            return self._once(layer, x)
+        return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def set_estimator(self, name: str) -> None:
         """Chooses how spikes are differentiated from now on; the forward pass stays the same.
