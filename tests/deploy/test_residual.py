@@ -5,12 +5,17 @@ import torch
 from spikeproof.core.axes import lava_to_train
 from spikeproof.core.errors import MissingAbilityError
 from spikeproof.core.files import read_json
+from spikeproof.deploy import scale
 from spikeproof.deploy.bundle import read_bundle
 from spikeproof.deploy.executors import load_float, run_float, run_on_lava, run_twin
 from spikeproof.deploy.level import level
+from spikeproof.deploy.lower import lower
 from spikeproof.deploy.parity import check_parity
+from spikeproof.deploy.quantize import Precision
 from spikeproof.deploy.verification import verify_bundle
 from spikeproof.sim.classifier import TwinClassifier
+from spikeproof.sim.nir_file import read_nir
+from spikeproof.sim.nir_meta import read_meta
 from spikeproof.sim.parity import back_to_back
 from spikeproof.tests.deploy.networks import lattice_images
 from spikeproof.tests.deploy.residual import deploy_residual, residual_program, without_relays
@@ -159,3 +164,17 @@ def test_gradient_reaches_the_image_through_relays(images):
     chip(x)[:, 0].sum().backward()
     assert x.grad is not None
     assert (x.grad != 0).float().mean() > 0.5
+
+
+def test_scale_search_knows_layers_and_no_relays(bundle, monkeypatch):
+    monkeypatch.setattr(scale, "CANDIDATES", (1.0,))
+    network = lower(read_nir(bundle.nir), read_meta(read_nir(bundle.nir)))
+    images = torch.from_numpy(lattice_images(2)) / 255
+    found = scale.search_scales(
+        network,
+        images,
+        torch.tensor([0, 1]),
+        precision=Precision(),
+        config=scale.SearchConfig(attack_steps=1, samples=2),
+    )
+    assert list(found.factors) == [*(f"fire{k}" for k in range(1, 8)), "last"]
