@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import FormatError, MissingAbilityError, NotEqualError
+from ..core.errors import FormatError, NotEqualError
 from ..core.files import read_json, sha256, write_json, write_text
 from ..core.record import versions
 from ..sim.netx_write import why_not_netx, write_netx
@@ -39,23 +39,9 @@ class Bundle:
     manifest: dict[str, Any]
 
     @property
-    def network(self) -> Path:
-        """The `.net` file.
-
-        Raises:
-            MissingAbilityError: If the program is a graph that no such file can hold.
-        """
-        if self.without_net:
-            raise MissingAbilityError(
-                f"expected {NET} in {self.path} to run on Lava, got none: {self.without_net}; use "
-                f"the twin"
-            )
-        return self.path / NET
-
-    @property
-    def without_net(self) -> str:
-        """Why there is no `.net` file; empty where there is one."""
-        return why_not_netx(self.program)
+    def network(self) -> Path | None:
+        """The `.net` file; None where the program is a graph that no such file can hold."""
+        return None if why_not_netx(self.program) else self.path / NET
 
     @property
     def nir(self) -> Path:

@@ -14,9 +14,9 @@ from ..core.decision import predictions
 from ..core.errors import ConfigError, DataError
 from ..sim.arrays import read_arrays
 from ..sim.classifier import LEVELS, TwinClassifier
-from ..sim.lava import LavaRequest, run_lava
+from ..sim.lava import run_lava
 from ..sim.nir_graph import NirNetwork
-from ..sim.parity import back_to_back
+from ..sim.parity import lava_request
 from ..sim.program import Program
 from .bundle import Bundle
 
@@ -112,23 +112,16 @@ def run_twin(
 def run_on_lava(
     bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], *, timeout: float = 3600.0
 ) -> Executed:
-    """Runs the deployed `.net` file on Lava, the samples back to back."""
+    """Runs the deployed network on Lava, the samples back to back.
+
+    Lava loads the `.net` file; of a program that branches, its processes are built directly.
+    """
     program = bundle.program
     _check_images(program, images)
     chip = TwinClassifier(program)
     payload = chip.payload(_unit(images)).to(torch.int32).numpy()
-    train, clock = back_to_back(program, payload)
-    found = run_lava(
-        LavaRequest(
-            network=bundle.network,
-            steps=clock.steps,
-            x=train,
-            reset_interval=clock.reset_interval,
-            reset_offset=clock.reset_offset,
-            input_message_bits=chip.source.message_bits,
-        ),
-        timeout=timeout,
-    )
+    request, clock = lava_request(program, bundle.network, payload)
+    found = run_lava(request, timeout=timeout)
 
     def windows(quantity: str, index: int) -> np.ndarray:
         trace, phase = lava_to_train(found[f"{quantity}{index}"]), program.populations[index].phase

@@ -1,7 +1,5 @@
 """Which inputs a bundle is compared with Lava on, and the comparison itself."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -43,6 +41,4 @@ def check_parity(
         )
     chip = TwinClassifier(bundle.program)
     payload = chip.payload(torch.from_numpy(images).to(torch.float32) / LEVELS)
-    return compare(
-        bundle.program, Path(bundle.network), payload.to(torch.int32).numpy(), timeout=timeout
-    )
+    return compare(bundle.program, bundle.network, payload.to(torch.int32).numpy(), timeout=timeout)

@@ -21,7 +21,7 @@ from .recurrence import Answer, Link, run_loop
 
 @dataclass(frozen=True)
 class Run:
-    """What a run produced, per population: spikes, and the registers where they were recorded."""
+    """What a run produced, per population in the program's order: spikes, recorded registers."""
 
     spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
     registers: dict[str, Registers] = field(default_factory=dict)
@@ -90,7 +90,8 @@ class Twin:
                     run.registers[name] = answer.registers
                 if self._is_read(self.program.population(name)):
                     run = replace(run, reading=self._read(answer))
-        return run
+        in_order = {p.name: run.spikes[p.name] for p in self.program.populations}
+        return replace(run, spikes=in_order)
 
     def _neurons(
         self,

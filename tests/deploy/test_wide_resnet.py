@@ -100,8 +100,10 @@ def test_wrn16_4_deploys_fires_everywhere_and_is_close_to_float(tmp_path):
     require_close(bundle, FULL, 2)
     report = read_json(bundle.path / "chip.json")
     assert all(row["certificate"]["u_never_wraps"] for row in report["populations"])
-    assert {check.name for check in verify_bundle(bundle.path) if check.was_run} == {
-        "hashes",
-        "twin",
-        "float",
-    }
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_wrn16_4_equals_lava_in_every_spike_and_logit(tmp_path):
+    checks = {check.name: check for check in verify_bundle(deployed(tmp_path, FULL).path)}
+    assert checks["lava"].detail == "2 golden samples, every spike and logit equal"
