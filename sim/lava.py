@@ -133,8 +133,8 @@ def run_lava_many(
             failure = _wait(worker.pid, timeout=timeout)
         results = [folder / str(k) / RESULT for k in range(len(requests))]
         if failure:
-            left = [r for r, path in zip(requests, results, strict=True) if not path.exists()]
-            failed = [*left, requests[-1]][0]
+            done = sum(path.exists() for path in results)
+            failed = requests[done] if done < len(requests) else "to its end"
             error = OracleError(f"expected Lava to run {failed}, got {failure}; see its last lines")
             error.add_note(f"The last lines of Lava:\n{_tail(folder)}")
             raise error
