@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def timed(call: Callable[[], object], *, repeats: int = 7, warm_up: int = 2) -> 
 
 
 def alternating(
-    calls: dict[str, Callable[[], object]], *, rounds: int = 7, warm_up: int = 1
+    calls: Mapping[str, Callable[[], object]], *, rounds: int = 7, warm_up: int = 1
 ) -> dict[str, list[float]]:
     """Times calls in turn, round after round, so that a slow moment of the machine hits all."""
     for call in calls.values():

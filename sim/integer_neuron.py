@@ -79,6 +79,7 @@ class Neurons:
         steps: T.
         resets: Which steps clear u and v before they integrate; empty for none.
         plain: Whether `is_plain` holds, so that float32 in units of 64 replaces int32.
+        clips: Whether v can reach the rails at all.
         keeps: Whether to keep u and v of every step.
     """
 
@@ -91,10 +92,11 @@ class Neurons:
         steps: int,
         resets: tuple[bool, ...] = (),
         plain: bool = False,
+        clips: bool = True,
         keeps: bool = True,
     ) -> None:
         self.population, self.resets = population, resets
-        self.keeps, self.steps, self.plain = keeps, steps, plain
+        self.keeps, self.steps, self.plain, self.clips = keeps, steps, plain, clips
         kind = torch.float32 if plain else torch.int32
         self.spikes = _empty(like, steps, torch.float32)
         self._level = _empty(like, steps if keeps else 1, kind)
@@ -138,7 +140,8 @@ class Neurons:
             h = torch.add(self._v, activation, out=level)
         if self.bias is not None:
             h.add_(self.bias)
-        h.clamp_(-RAIL / UNIT, RAIL / UNIT)
+        if self.clips:
+            h.clamp_(-RAIL / UNIT, RAIL / UNIT)
         # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
         fired = torch.gt(h, self.population.vth, out=self.spikes[t])
         self._v = torch.addcmul(h, h, fired, value=-1.0)

@@ -1,7 +1,8 @@
 """Exact integer sums with floating-point convolutions: a bound is checked, never assumed.
 
-A float32 sum of integers is exact, in any order, while Σ|w|·max|x| < 2²⁴ over each output's inputs
-(float64: 2⁵³), since then every partial sum is an integer that the format holds. Weights and inputs
+A float32 sum of integers is exact, in any order, while all positive products of each output add up
+to less than 2²⁴ and so do the negative ones (float64: 2⁵³), since then every partial sum is an
+integer that the format holds. Weights and inputs
 beyond 2⁸ go another way too: short cuts that may be switched on at any time (TF32, bfloat16
 products) round them, and leave float64 alone. Convolutions go in parts that are exact each, dense
 synapses in float64; spikes under int8 weights go in bytes where a self-test allows it.
@@ -29,15 +30,23 @@ SHORT_EXACT = 1 << 8
 """Integers up to here are exact in bfloat16, TF32 and float16."""
 
 
-def channel_bounds(synapse: Synapse, *, peak: int) -> Int[np.ndarray, "out"]:
-    """Greatest |sum| into each output channel, before any shift, with inputs up to `peak`."""
-    weight = np.abs(synapse.weight.astype(np.int64))
-    return weight.reshape(len(weight), -1).sum(axis=1) * peak
+def channel_bounds(synapse: Synapse, *, low: int, high: int) -> Int[np.ndarray, "out"]:
+    """Greatest |sum| into each output channel, before any shift, also of a part of the inputs.
+
+    Args:
+        synapse: The synapse.
+        low: Least value of an input; 0 always occurs, at a border if nowhere else.
+        high: Greatest value.
+    """
+    weight = synapse.weight.astype(np.int64).reshape(len(synapse.weight), -1)
+    up, down = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
+    low, high = min(low, 0), max(high, 0)
+    return np.maximum(up * high + down * low, -(up * low + down * high))
 
 
-def activation_bound(synapse: Synapse, *, peak: int) -> int:
-    """Greatest |activation| that a synapse can cause with inputs up to `peak` in size."""
-    total = int(channel_bounds(synapse, peak=peak).max(initial=0))
+def activation_bound(synapse: Synapse, *, low: int, high: int) -> int:
+    """Greatest |activation| that a synapse can cause with inputs in `low..high`."""
+    total = int(channel_bounds(synapse, low=low, high=high).max(initial=0))
     return -(-total >> synapse.shift)  # rounding down makes a negative sum larger
 
 
@@ -66,10 +75,9 @@ class Kernel:
     Args:
         synapse: The synapse; its delay is the caller's business.
         weight: Its weights, or the part of them that shares one delay.
-        peak: Greatest size of an input value.
+        low, high: Least and greatest value of an input.
         dtype: A float type that holds every sum (`exact_dtype`).
         device: Where to compute.
-        is_signed: Whether an input may be negative.
     """
 
     def __init__(
@@ -77,10 +85,10 @@ class Kernel:
         synapse: Synapse,
         weight: Int[np.ndarray, "..."],
         *,
-        peak: int,
+        low: int,
+        high: int,
         dtype: torch.dtype,
         device: torch.device,
-        is_signed: bool = True,
     ) -> None:
         self.synapse = synapse
         self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
@@ -90,12 +98,13 @@ class Kernel:
             "dilation": synapse.dilation,
             "groups": synapse.groups,
         }
-        self.can_wrap = activation_bound(synapse, peak=peak) >= _wrap_limit(synapse)
+        self.can_wrap = activation_bound(synapse, low=low, high=high) >= _wrap_limit(synapse)
         self._bytes: ByteConv | None = None
         self._parts: list[Part] = []
         if synapse.is_conv and dtype == torch.float64:
+            peak = max(-low, high)
             self._parts = split(weight, peak=peak, groups=synapse.groups, device=device)
-        elif synapse.is_conv and not is_signed and peak <= BYTE:
+        elif synapse.is_conv and low >= 0 and high <= BYTE:
             self._bytes = self._packed()
 
     @property

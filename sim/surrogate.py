@@ -93,20 +93,25 @@ class Surrogate:
     ) -> StepBack:
         """The same step by step; arguments as `backward`."""
         carried, kept = torch.zeros_like(h[0]), torch.empty_like(h[0])
+        # A number's reciprocal goes into passes over memory that are made anyway.
+        over = 1.0 / theta if isinstance(theta, float) else 1.0
 
         def step(t: int, grad: Tensor, out: Tensor) -> None:
             nonlocal carried
-            slope = self.shape(_over(h[t], theta) - 1.0)
-            slope = _over(slope, theta)
+            slope = self.shape(_height(h[t], theta))
+            slope = slope if isinstance(theta, float) else slope / theta
             torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
             if self.reset == "attached":
-                kept.addcmul_(h[t], slope, value=-1.0)
-            torch.addcmul(grad * slope, carried, kept, out=out)
+                kept.addcmul_(h[t], slope, value=-over)
+            torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=over)
             carried = out if isinstance(decay, float) and decay == 1.0 else out * decay
 
         return step
 
 
-def _over(x: Tensor, theta: float | Tensor) -> Tensor:
-    """x/θ; division by one costs as much as any other, and θ usually is one."""
-    return x if isinstance(theta, float) and theta == 1.0 else x / theta
+def _height(h: Tensor, theta: float | Tensor) -> Tensor:
+    """z = h/θ − 1, in one pass where θ is a number."""
+    if not isinstance(theta, float):
+        return h / theta - 1.0
+    below = torch.full((), -1.0, dtype=h.dtype, device=h.device)
+    return h - 1.0 if theta == 1.0 else torch.add(below, h, alpha=1.0 / theta)

@@ -13,7 +13,7 @@ from .clock import Clock, Window
 from .components import components
 from .estimators import Estimator
 from .integer_gradient import membrane, spikes, summed
-from .integer_neuron import Neurons, Registers, is_plain
+from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
 from .kernel import Kernel, channel_bounds, exact_dtype, self_test, straight_through
 from .program import Population, Program, Source, Synapse
 from .recurrence import Answer, Link, run_loop
@@ -102,13 +102,15 @@ class Twin:
         bias: Tensor | None,
         keeps: bool,
     ) -> Neurons:
+        bound = self._bounds[population.name] + _peak(bias)
         return Neurons(
             population,
             like=activation,
             bias=bias,
             steps=clock.steps,
             resets=clock.resets(population.phase),
-            plain=is_plain(population, bound=self._bounds[population.name] + _peak(bias)),
+            plain=is_plain(population, bound=bound),
+            clips=bound * clock.steps >= PLAIN_BOUND,
             keeps=keeps,
         )
 
@@ -144,10 +146,9 @@ class Twin:
                 Kernel(
                     synapse,
                     part,
-                    peak=self._peak(synapse.source),
+                    **self._span(synapse.source),
                     dtype=dtype,
                     device=self.device,
-                    is_signed=self._is_signed(synapse.source),
                 ),
             )
             for synapse in self.program.into(population.name)
@@ -158,7 +159,7 @@ class Twin:
         """Greatest |sum| into one neuron, before any right shift."""
         bounds = (
             # A shift rounds down, which makes a negative sum larger.
-            -(-channel_bounds(synapse, peak=self._peak(synapse.source)) >> synapse.shift)
+            -(-channel_bounds(synapse, **self._span(synapse.source)) >> synapse.shift)
             << synapse.shift
             for synapse in self.program.into(population.name)
         )
@@ -168,15 +169,13 @@ class Twin:
         """Greatest |weight| or |input| of a neuron."""
         synapses = self.program.into(population.name)
         weights = (int(np.abs(s.weight).max(initial=0)) for s in synapses)
-        return max([*weights, *(self._peak(s.source) for s in synapses)], default=0)
+        spans = (abs(value) for s in synapses for value in self._span(s.source).values())
+        return max([*weights, *spans], default=0)
 
-    def _peak(self, name: str) -> int:
+    def _span(self, name: str) -> dict[str, int]:
+        """Least and greatest value of what a node sends."""
         source = self.program.source(name)
-        return 1 if source is None else max(abs(source.low), abs(source.high))
-
-    def _is_signed(self, name: str) -> bool:
-        source = self.program.source(name)
-        return source is not None and source.is_graded and source.low < 0
+        return {"low": source.low, "high": source.high} if source else {"low": 0, "high": 1}
 
     def _bias(self, population: Population) -> Tensor | None:
         if population.bias is None:

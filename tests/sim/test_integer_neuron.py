@@ -36,6 +36,22 @@ def test_floats_are_plain_only_where_nothing_rounds_or_wraps(du, dv, bound, expe
     assert is_plain(population, bound=bound) is expected
 
 
+def test_rails_out_of_reach_change_nothing(rng):
+    population = Population(name="a", shape=(50,), vth=9000)
+    a = activations(rng, 13, 2, 50, low=-10000, high=10000).detach()
+    free, clipped = (run(a, population, plain=True, clips=each) for each in (False, True))
+    assert torch.equal(free.level, clipped.level)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_spikes_do_not_depend_on_what_is_kept(rng, keeps):
+    population = Population(name="a", shape=(50,), du=77, dv=99, vth=20)
+    a = activations(rng, 13, 2, 50).detach()
+    found = run(a, population, keeps=keeps)
+    assert torch.equal(found.spikes, run(a, population).spikes)
+    assert len(found.level) == len(found.drive) == (13 if keeps else 0)
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_neuron_at_its_threshold_does_not_fire(plain):
     population = Population(name="a", shape=(3,), vth=5)

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from spikeproof.core.errors import RangeError
 from spikeproof.sim import kernel as sim_kernel
 from spikeproof.sim.byte_conv import missing_reason
-from spikeproof.sim.kernel import Kernel, activation_bound, exact_dtype, self_test, split
+from spikeproof.sim.kernel import (
+    Kernel,
+    activation_bound,
+    channel_bounds,
+    exact_dtype,
+    self_test,
+    split,
+)
 from spikeproof.sim.program import Synapse
 
 CPU = torch.device("cpu")
@@ -20,9 +27,9 @@ def synapse(weight, **options):
 
 def apply(given, x, *, peak):
     """Sums of int64 inputs, exactly as a twin with this one synapse would compute them."""
-    bound = activation_bound(given, peak=peak) << given.shift
+    bound = activation_bound(given, low=-peak, high=peak) << given.shift
     dtype = exact_dtype(bound, largest=max(peak, int(np.abs(given.weight).max())))
-    kernel = Kernel(given, given.weight, peak=peak, dtype=dtype, device=CPU)
+    kernel = Kernel(given, given.weight, low=-peak, high=peak, dtype=dtype, device=CPU)
     return kernel(torch.from_numpy(np.asarray(x, np.float64)))
 
 
@@ -47,9 +54,16 @@ def test_sums_beyond_every_number_format_are_refused():
 
 def test_the_bound_is_the_worst_output_at_the_peak():
     weight = np.array([[1, -2, 3], [-4, -5, -6]])
-    assert activation_bound(synapse(weight), peak=10) == 150
-    assert activation_bound(synapse(weight, shift=2), peak=10) == 38
-    assert activation_bound(synapse(weight.reshape(2, 3, 1, 1)), peak=1) == 15
+    assert activation_bound(synapse(weight), low=-10, high=10) == 150
+    assert activation_bound(synapse(weight, shift=2), low=-10, high=10) == 38
+    assert activation_bound(synapse(weight.reshape(2, 3, 1, 1)), low=-1, high=1) == 15
+
+
+def test_the_bound_knows_that_spikes_have_one_sign():
+    given = synapse([[1, -2, 3], [-4, -5, -6]])
+    assert channel_bounds(given, low=0, high=1).tolist() == [4, 15]
+    assert channel_bounds(given, low=-3, high=10).tolist() == [46, 150]
+    assert channel_bounds(given, low=-10, high=-3).tolist() == [40, 150]
 
 
 @pytest.mark.parametrize("missing", [1, 0, -1, -12345])
@@ -63,7 +77,7 @@ def test_dense_sums_are_exact_on_both_sides_of_the_switch(missing):
 
 def test_float32_would_not_be_exact_above_the_switch():
     given = synapse(np.full((1, 2**16 + 259), 255))
-    kernel = Kernel(given, given.weight, peak=1, dtype=torch.float32, device=CPU)
+    kernel = Kernel(given, given.weight, low=-1, high=1, dtype=torch.float32, device=CPU)
     total = 255 * (2**16 + 259)
     assert total > 2**24
     assert total % 2 == 1
@@ -123,7 +137,7 @@ def test_sums_without_delay_overflow_in_32_bits_before_the_shift():
 def test_gradients_pass_wraps_and_shifts_as_if_they_were_not_there():
     x = torch.tensor([[3.0, -7.0]], dtype=torch.float64, requires_grad=True)
     given = synapse([[5, -3]], shift=3)
-    kernel = Kernel(given, given.weight, peak=9, dtype=torch.float32, device=CPU)
+    kernel = Kernel(given, given.weight, low=-9, high=9, dtype=torch.float32, device=CPU)
     (grad,) = torch.autograd.grad(kernel(x).sum(), x)
     assert grad.tolist() == [[5 / 8, -3 / 8]]
 
@@ -131,7 +145,7 @@ def test_gradients_pass_wraps_and_shifts_as_if_they_were_not_there():
 @pytest.mark.parametrize("value", [2, 64])
 def test_a_wrapped_sum_is_the_same_with_gradients(value):
     given = synapse(np.full((1, 1, 1, 1), 2**23 - 1))
-    kernel = Kernel(given, given.weight, peak=64, dtype=torch.float64, device=CPU)
+    kernel = Kernel(given, given.weight, low=-64, high=64, dtype=torch.float64, device=CPU)
     x = torch.full((1, 1, 1, 1), float(value), dtype=torch.float64)
     assert torch.equal(kernel(x.clone().requires_grad_()).detach(), kernel(x))
 
@@ -170,7 +184,7 @@ def test_convolutions_beyond_float32_are_summed_in_exact_parts(rng, largest, pea
     weight = rng.integers(-largest, largest + 1, (6, 600 // groups, 3, 3))
     weight[1::2] = largest
     given = synapse(weight, padding=(1, 1), groups=groups)
-    kernel = Kernel(given, given.weight, peak=peak, dtype=torch.float64, device=CPU)
+    kernel = Kernel(given, given.weight, low=-peak, high=peak, dtype=torch.float64, device=CPU)
     assert kernel.arithmetic == "float32 in 2 parts"
     kernel.can_wrap = False  # what is claimed here is the sum before Lava's 24 bits
     for x in (np.full((2, 600, 4, 4), peak), rng.integers(-peak, peak + 1, (2, 600, 4, 4))):
@@ -189,13 +203,13 @@ def test_only_channels_that_need_it_are_split():
 @pytest.mark.parametrize(("largest", "peak"), [(2**20, 1), (100, 257)])
 def test_convolutions_that_no_two_parts_hold_stay_in_float64(largest, peak):
     given = synapse(np.full((2, 600, 3, 3), largest))
-    kernel = Kernel(given, given.weight, peak=peak, dtype=torch.float64, device=CPU)
+    kernel = Kernel(given, given.weight, low=-peak, high=peak, dtype=torch.float64, device=CPU)
     assert kernel.arithmetic == "float64"
 
 
 def test_gradients_of_parts_are_those_of_the_whole(rng):
     given = synapse(rng.integers(-4000, 4001, (6, 8, 3, 3)), stride=(2, 2), padding=(1, 1))
-    kernel = Kernel(given, given.weight, peak=1, dtype=torch.float64, device=CPU)
+    kernel = Kernel(given, given.weight, low=-1, high=1, dtype=torch.float64, device=CPU)
     assert kernel.arithmetic == "float32 in 2 parts"
     x, y = (torch.ones(2, 8, 7, 7, dtype=torch.float64, requires_grad=True) for _ in range(2))
     kernel(x).sum().backward()
@@ -218,7 +232,7 @@ def test_spikes_are_convolved_in_bytes_with_the_gradient_of_floats(rng, stride):
 
 def spikes_kernel(given):
     """What a twin makes of a synapse that carries spikes."""
-    kernel = Kernel(given, given.weight, peak=1, dtype=torch.float32, device=CPU, is_signed=False)
+    kernel = Kernel(given, given.weight, low=0, high=1, dtype=torch.float32, device=CPU)
     if reason := missing_reason():
         pytest.skip(f"NOT TESTED: bytes are not exact here: {reason}")
     assert kernel.arithmetic == "bytes"
@@ -228,5 +242,5 @@ def spikes_kernel(given):
 def test_a_machine_that_fails_the_self_test_sums_in_floats(monkeypatch):
     monkeypatch.setattr(sim_kernel, "missing_reason", lambda: "a test says so")
     given = synapse(np.ones((9, 64, 3, 3)))
-    kernel = Kernel(given, given.weight, peak=1, dtype=torch.float32, device=CPU, is_signed=False)
+    kernel = Kernel(given, given.weight, low=0, high=1, dtype=torch.float32, device=CPU)
     assert kernel.arithmetic == "float32"
