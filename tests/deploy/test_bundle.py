@@ -29,7 +29,7 @@ def test_bundle_opens_with_its_program_and_manifest(sealed):
     bundle = read_bundle(sealed)
     assert [p.name for p in bundle.program.populations] == ["fire1", "fire2", "fire3", "last"]
     assert bundle.manifest["model_sha256"] == sha256(bundle.nir)
-    assert (bundle.network.name, bundle.nir.name) == ("model.net", "model.nir")
+    assert (bundle.network, bundle.nir) == (sealed / "model.net", sealed / "model.nir")
     assert bundle.metadata["steps"] == 6
 
 

@@ -104,6 +104,7 @@ def test_wrn16_4_deploys_fires_everywhere_and_is_close_to_float(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.lava
+@pytest.mark.timeout(3600)
 def test_wrn16_4_equals_lava_in_every_spike_and_logit(tmp_path):
     checks = {check.name: check for check in verify_bundle(deployed(tmp_path, FULL).path)}
     assert checks["lava"].detail == "2 golden samples, every spike and logit equal"
