@@ -23,6 +23,9 @@ def simulate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse what Lava would change.")
     ] = False,
+    telemetry: Annotated[
+        bool, typer.Option("--telemetry", help="Print activity, SynOps and registers' peaks.")
+    ] = False,
     dt: Annotated[float | None, typer.Option(help="Time step that a .nir file lacks.")] = None,
     steps: Annotated[int | None, typer.Option(help="T that a .nir file lacks.")] = None,
     encoding: Annotated[str | None, typer.Option(help="direct or frames, for a .nir.")] = None,
@@ -53,17 +56,45 @@ def simulate(
         raise ConfigError(
             f"expected backend {known} for a {kind}, got {backend!r}; choose one of them"
         ) from None
+    if telemetry and backend != "twin":
+        raise ConfigError(
+            f"expected --telemetry with the twin only, got backend {backend!r}; leave it out"
+        )
+    observed = _Observed()
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _say
         arrays = execute(
-            net, source, trace=trace, strict=strict, given=given, device=device_named(device)
+            net,
+            source,
+            trace=trace,
+            strict=strict,
+            given=given,
+            device=device_named(device),
+            observe=observed if telemetry else None,
         )
     write_arrays(out, arrays)
     spikes = {name: int(a.sum()) for name, a in arrays.items() if name[:1] == "s"}
     result = {"out": str(out), "backend": backend, "kind": kind, "spikes": spikes}
     lines = [f"wrote {out} ({backend})", *(f"{name}: {n} spikes" for name, n in spikes.items())]
+    if telemetry:
+        result["telemetry"] = observed.rows
+        lines += observed.lines
     show(result, as_json=json, lines=lines)
+
+
+class _Observed:
+    """Telemetry of the run that it is shown."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+        self.lines: list[str] = []
+
+    def __call__(self, *seen: Any) -> None:
+        from ..sim.telemetry import table, telemetry
+
+        found = telemetry(*seen)
+        self.rows, self.lines = [row.to_json() for row in found], table(found)
 
 
 def _kind(path: Path) -> str:
@@ -87,6 +118,7 @@ def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
         trace=options["trace"],
         strict=options["strict"],
         device=options["device"],
+        observe=options["observe"],
     )
 
 
@@ -101,7 +133,9 @@ def _bundle_twin(net: Path, source: Path, **options: Any) -> Arrays:
     from ..deploy.executors import read_samples, require_images, run_twin
 
     images = require_images(read_samples(source))
-    return run_twin(read_bundle(net).program, images, options["device"]).arrays()
+    return run_twin(
+        read_bundle(net).program, images, options["device"], observe=options["observe"]
+    ).arrays()
 
 
 def _bundle_lava(net: Path, source: Path, **options: Any) -> Arrays:
@@ -134,7 +168,7 @@ def _nir_twin(net: Path, source: Path, **options: Any) -> Arrays:
 
     images = require_images(read_samples(source))
     program = to_integers(DeployConfig(), net, given=options["given"]).program
-    return run_twin(program, images, options["device"]).arrays()
+    return run_twin(program, images, options["device"], observe=options["observe"]).arrays()
 
 
 EXECUTORS: dict[tuple[str, str], Callable[..., Arrays]] = {

@@ -18,6 +18,7 @@ from ..sim.lava import run_lava
 from ..sim.nir_graph import NirNetwork
 from ..sim.parity import lava_request
 from ..sim.program import Program
+from ..sim.twin import Observer
 from .bundle import Bundle
 
 
@@ -93,13 +94,20 @@ def run_float(network: NirNetwork, samples: dict[str, np.ndarray]) -> Executed:
 
 
 def run_twin(
-    program: Program, images: UInt8[np.ndarray, "N C H W"], device: str = "cpu"
+    program: Program,
+    images: UInt8[np.ndarray, "N C H W"],
+    device: str = "cpu",
+    *,
+    observe: Observer | None = None,
 ) -> Executed:
-    """Runs a deployed network's integers on the twin."""
+    """Runs a deployed network's integers on the twin; `observe` is shown the recorded run."""
     chip = TwinClassifier(program, device=device)
     _check_images(program, images)
     with torch.no_grad():
-        run = chip.run(_unit(images).to(device))
+        unit = _unit(images).to(device)
+        run = chip.run(unit, record=observe is not None)
+        if observe is not None:
+            observe(program, run, {chip.source.name: chip.payload(unit)[None]})
     assert run.reading is not None
     logits = run.reading * chip.readout.scale
     return Executed(

@@ -14,7 +14,7 @@ from .arrays import read_arrays
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
 from .netx import INPUT, NetxNetwork, read_netx
-from .twin import Twin
+from .twin import Observer, Twin
 
 MAX_STEPS = 1 << 20
 
@@ -80,9 +80,15 @@ def read_input(path: Path) -> NetxInput:
 
 
 def simulate_twin(
-    network: Path, given: NetxInput, *, trace: bool, strict: bool, device: str = "cpu"
+    network: Path,
+    given: NetxInput,
+    *,
+    trace: bool,
+    strict: bool,
+    device: str = "cpu",
+    observe: Observer | None = None,
 ) -> dict[str, np.ndarray]:
-    """Runs a `.net` file on the twin.
+    """Runs a `.net` file on the twin; `observe` is shown the recorded run.
 
     Returns:
         `s{k}` uint8 and with `trace` `u{k}`, `v{k}` int32, in Lava's axes.
@@ -96,7 +102,10 @@ def simulate_twin(
         steps=given.steps, reset_interval=given.reset_interval, reset_offset=given.reset_offset
     )
     with torch.no_grad():
-        run = Twin(read.program, device=device).run(inputs, clock, biases=biases, record=trace)
+        record = trace or observe is not None
+        run = Twin(read.program, device=device).run(inputs, clock, biases=biases, record=record)
+    if observe is not None:
+        observe(read.program, run, inputs)
     found: dict[str, np.ndarray] = {}
     for k, population in enumerate(read.program.populations):
         found[f"s{k}"] = _lava(run.spikes[population.name], np.uint8)

@@ -15,32 +15,14 @@ from jaxtyping import Int
 from ..core.axes import lava_to_train, train_to_lava
 from ..core.errors import DataError
 from .clock import LavaClock, Window
+from .difference import Difference, Pair, differences, first_of
 from .lava import run_lava
 from .lava_request import LavaRequest, ProgramRequest, Request
-from .program import Population, Program, Source
+from .program import Program, Source
 from .twin import Run, Twin
 
 OFFSET = 1
 """Reset offset of an external input: its first spikes arrive one step after its first column."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """Where two runs part first."""
-
-    quantity: str
-    layer: str
-    sample: int
-    step: int
-    neuron: tuple[int, ...]
-    twin: int
-    lava: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.quantity} of layer {self.layer!r}, sample {self.sample}, step {self.step}, "
-            f"neuron {self.neuron}: twin {self.twin}, Lava {self.lava}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +34,7 @@ class ParityReport:
     layers: tuple[str, ...]
     values: int
     differences: int
+    by_layer: dict[str, int]
     spikes: int
     first: Difference | None
 
@@ -163,27 +146,25 @@ def _window_steps(program: Program) -> int:
 def _compare(
     program: Program, twin: Run, lava: dict[str, np.ndarray], clock: LavaClock, samples: int
 ) -> ParityReport:
-    differences, values, first = 0, 0, None
-    for layer, quantity, ours, theirs in _pairs(program, twin, lava, clock, samples):
-        unequal = ours != theirs
-        differences += int(unequal.sum())
-        values += unequal.size
-        if first is None and unequal.any():
-            first = _first(layer, quantity, ours, theirs)
+    found = differences(_pairs(program, twin, lava, clock, samples), names=("twin", "Lava"))
+    counts = {p.name: 0 for p in program.populations}
+    for each in found:
+        counts[each.layer] += each.differences
     return ParityReport(
         samples=samples,
         steps=_window_steps(program),
         layers=tuple(p.name for p in program.populations),
-        values=values,
-        differences=differences,
+        values=sum(each.values for each in found),
+        differences=sum(counts.values()),
+        by_layer=counts,
         spikes=int(sum(float(s.sum()) for s in twin.spikes.values())),
-        first=first,
+        first=first_of(found),
     )
 
 
 def _pairs(
     program: Program, twin: Run, lava: dict[str, np.ndarray], clock: LavaClock, samples: int
-) -> Iterator[tuple[Population, str, np.ndarray, np.ndarray]]:
+) -> Iterator[Pair]:
     """Both sides of every recorded quantity, `[T, N, *shape]`, layer after layer."""
     for index, layer in enumerate(program.populations):
         registers = twin.registers[layer.name]
@@ -195,18 +176,4 @@ def _pairs(
             trace = lava_to_train(lava[f"{quantity[0]}{index}"])
             windows = [trace[clock.window(layer.phase, sample)] for sample in range(samples)]
             theirs = np.stack(windows, axis=1).astype(np.int64)
-            yield layer, quantity, ours.numpy().astype(np.int64), theirs
-
-
-def _first(layer: Population, quantity: str, ours: np.ndarray, theirs: np.ndarray) -> Difference:
-    """The earliest step at which one layer's quantity differs."""
-    place = tuple(int(i) for i in np.argwhere(ours != theirs)[0])
-    return Difference(
-        quantity=quantity,
-        layer=layer.name,
-        sample=place[1],
-        step=place[0] + 1,
-        neuron=place[2:],
-        twin=int(ours[place]),
-        lava=int(theirs[place]),
-    )
+            yield layer.name, quantity, ours.numpy().astype(np.int64), theirs

@@ -1,6 +1,6 @@
 """The integer twin: runs a Program, batched and differentiable, to the last bit as Lava would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,6 +26,10 @@ class Run:
     spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
     registers: dict[str, Registers] = field(default_factory=dict)
     reading: Float[Tensor, "N K"] | None = None
+
+
+Observer = Callable[[Program, Run, Mapping[str, Tensor]], None]
+"""Is shown what ran, what it did and what entered."""
 
 
 class Twin:

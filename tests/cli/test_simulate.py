@@ -77,6 +77,25 @@ def test_a_recurrent_net_gives_the_traces_of_the_slow_loop(spikeproof, tmp_path,
     assert found["s2"].any()
 
 
+def test_telemetry_counts_the_spikes_that_are_written(spikeproof, shared, tmp_path):
+    traces, words = recorded(shared, "mlp_cuba")
+    out = ["--out", tmp_path / "out.npz", "--telemetry"]
+    rows = spikeproof("simulate", *words, *out, "--json").json["telemetry"]
+    spikes = [int(a.sum()) for key, a in sorted(traces.items()) if key[0] == "s"]
+    assert [row["spikes"] for row in rows] == spikes
+    peaks = [int(np.abs(a).max()) for key, a in sorted(traces.items()) if key[0] == "u"]
+    assert [row["peak_u"] for row in rows] == peaks
+    lines = spikeproof("simulate", *words, *out).out.splitlines()
+    assert [line.split()[0] for line in lines[-len(rows) :]] == [r["population"] for r in rows]
+
+
+def test_telemetry_is_refused_on_other_backends(spikeproof, shared, tmp_path):
+    words = [*recorded(shared, "mlp_cuba")[1], "--out", tmp_path / "out.npz"]
+    done = spikeproof("simulate", *words, "--telemetry", "--backend", "lava")
+    assert done.code == 2
+    assert "expected --telemetry with the twin only, got backend 'lava'; leave it out" in done.err
+
+
 def test_without_trace_only_spikes_are_written(spikeproof, shared, tmp_path):
     traces, words = recorded(shared, "mlp_cuba")
     done = spikeproof("simulate", *words, "--out", tmp_path / "out.npz")

@@ -83,7 +83,7 @@ def test_corrupted_net_file_gives_a_first_difference(tmp_path):
     assert not report.is_equal
     assert first is not None
     assert (first.layer, first.quantity) == ("fire2", "spike")
-    assert (first.twin, first.lava) == (1, 0)
+    assert first.values == (1, 0)
     assert 1 <= first.step <= 6
     assert len(first.neuron) == 3
     assert "of layer 'fire2', sample " in str(first)

@@ -94,10 +94,11 @@ def test_the_first_difference_is_named(stand_in, network, payload):
 
     report = compare(stand_in(classifier(), spoil), network, payload)
     assert (report.is_equal, report.differences) == (False, 3)
+    assert report.by_layer == {"a": 0, "b": 2, "relay": 0, "out": 1}
     first = report.first
     assert first is not None
     assert (first.quantity, first.layer, first.sample, first.step) == ("u", "b", 1, 5)
-    assert (first.neuron, first.lava - first.twin) == ((3,), 7)
+    assert (first.neuron, first.values[1] - first.values[0]) == ((3,), 7)
     assert str(first).startswith("u of layer 'b', sample 1, step 5, neuron (3,): twin ")
 
 
