@@ -41,11 +41,6 @@ def test_lava_names_the_network_that_failed_and_stops_there(tmp_path):
     assert "TypeError: '>' not supported" in raised.value.__notes__[0]
 
 
-@pytest.mark.lava
-def test_no_request_gives_no_result():
-    assert run_lava_many([]) == []
-
-
 def test_worker_reports_a_run_that_died(monkeypatch, tmp_path, capsys):
     def die(*arguments, **options):
         lava_worker.os.kill(lava_worker.os.getpid(), lava_worker.signal.SIGKILL)
