@@ -53,7 +53,7 @@ class ThreatModel:
         if self.lattice and self.epsilon > 0 and self.levels == 0:
             raise ConfigError(
                 f"expected epsilon 0 or at least 1/255 = 0.0039 on 8-bit images, got "
-                f"{self.epsilon}; no pixel could change: raise it, or leave the lattice"
+                f"{self.epsilon}; no pixel could change, raise it"
             )
 
     @property

@@ -61,6 +61,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
         hardware_target=TwinClassifier(opened.program, device=device),
         context={
             "architecture": network.config.architecture,
+            "steps": network.config.steps,
             "checkpoint_sha256": sha256(checkpoint_file(checkpoint)),
             "bundle_sha256": sha256(bundle / SUMS),
             "bits": opened.manifest["config"]["bits"],
@@ -100,6 +101,13 @@ def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None
 
 def _check_pair(network: SpikingNetwork, bundle: Bundle) -> None:
     """Refuses a bundle that was not made from this network."""
+    for name in ("steps", "readout"):
+        expected, got = getattr(network.config, name), bundle.metadata[name]
+        if got != expected:
+            raise DataError(
+                f"expected {bundle.path} to be made from this checkpoint, got {name} {got} where "
+                f"the checkpoint has {expected}; export and deploy this checkpoint"
+            )
     ours, theirs = to_nir(network), read_nir(bundle.nir)
     offset = None if bundle.program.encoding is None else bundle.program.encoding.offset
     if offset != tuple(network.config.mean):

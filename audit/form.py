@@ -74,6 +74,9 @@ def _check_properties(value: Any, schema: Mapping[str, Any], place: str) -> None
 
 
 def _check_items(value: Any, schema: Mapping[str, Any], place: str) -> None:
+    least = schema.get("minItems", 0)
+    if len(value) < least:
+        _refuse(place, f"at least {least} entries", value)
     for index, item in enumerate(value):
         check_value(item, schema["items"], place=f"{place}[{index}]")
 
@@ -95,4 +98,5 @@ KEYWORDS: dict[str, Callable[[Any, Mapping[str, Any], str], None]] = {
     "properties": _check_properties,
     "additionalProperties": _check_properties,
     "items": _check_items,
+    "minItems": _check_items,
 }

@@ -24,8 +24,8 @@ def _object(properties: Mapping[str, Any], *, description: str = "") -> Schema:
     return {**found, "description": description} if description else found
 
 
-def _array(items: Schema, *, description: str) -> Schema:
-    return {"type": "array", "items": items, "description": description}
+def _array(items: Schema, *, description: str, least: int = 0) -> Schema:
+    return {"type": "array", "items": items, "minItems": least, "description": description}
 
 
 def _text(description: str) -> Schema:
@@ -189,7 +189,9 @@ SCHEMA: Schema = {
                 _count("Samples."), "Clean samples whose largest logit is shared by two classes."
             ),
             "attacks": _array(ATTACK, description="Each attack with each estimator."),
-            "curve": _array(CURVE_POINT, description="White-box accuracy against epsilon."),
+            "curve": _array(
+                CURVE_POINT, description="White-box accuracy against epsilon.", least=1
+            ),
             "curve_attack": _text("What attacked at every point of the curve."),
             "alarms": _array(ALARM, description="Signs of false robustness."),
             "rates": _each_side(

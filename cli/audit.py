@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Json, Seed, device_named, show
+from .options import Data, Device, Epsilon, Json, Seed, device_named, show
 from .progress import RichTracker
 
 
@@ -17,7 +17,7 @@ def audit(
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
     suite: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
-    epsilon: Annotated[float, typer.Option(help="Radius in input units.")] = 8 / 255,
+    epsilon: Epsilon = 8 / 255,
     norm: Annotated[str, typer.Option(help="linf.")] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,

@@ -49,9 +49,14 @@ def demo(
 
     Example: spikeproof demo --out runs/demo
     """
+    import signal
+
     from joblib import Parallel, cpu_count, delayed
 
     from ..core.files import write_json
+
+    # As Ctrl-C: what is raised here ends the workers, who would otherwise work on as orphans.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     used = device_named(device)
     folders = {method: _Network(label=METHODS[method], folder=out / method) for method in METHODS}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Json, Out, Seed, device_named, show
+from .options import Device, Epsilon, Json, Out, Seed, device_named, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def deploy(
     calibrate: Annotated[
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
     ] = None,
-    epsilon: Annotated[float, typer.Option(help="Of the attack in the scale search.")] = 8 / 255,
+    epsilon: Epsilon = 8 / 255,
     finetune: Annotated[int | None, typer.Option(help="Not in this version.")] = None,
     data: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Not in this version.")] = False,

@@ -1,7 +1,7 @@
 """`spikeproof`: the commands, and how each of them ends.
 
 Exit 0: done. 1: a check failed. 2: bad usage, bad input or a missing ability. Each failure is one
-line on stderr, the last one: what another program said of it stands above.
+line on stderr, the last one (130: interrupted): what another program said of it stands above.
 """
 
 import os
@@ -22,6 +22,7 @@ from .train import train
 from .verify import verify
 
 INTERRUPTED = 130
+INTERRUPTION = "interrupted; train and audit go on where they stood with --resume"
 
 app = typer.Typer(
     name="spikeproof",
@@ -39,9 +40,9 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # how newer versions of typer tell
-            _fail("interrupted", code)
+            _fail(INTERRUPTION, code)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", INTERRUPTED)
+        code = _fail(INTERRUPTION, INTERRUPTED)
     except SpikeproofError as error:
         for note in getattr(error, "__notes__", ()):
             typer.echo(note, err=True)

@@ -1,6 +1,7 @@
 """Options that every command takes, and how results are printed."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,24 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Data = Annotated[str, typer.Option("--data", help="digits, npz:FILE, cifar10:DIR, mnist:DIR, ...")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+def number(text: str | float) -> float:
+    """A number, or a fraction as in `8/255`.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    try:
+        return float(Fraction(text)) if isinstance(text, str) and "/" in text else float(text)
+    except ZeroDivisionError as error:
+        raise ValueError(f"expected a number or a fraction, got {text!r}") from error
+
+
+Epsilon = Annotated[
+    float,
+    typer.Option(parser=number, metavar="NUMBER", help="Radius in input units, as in 8/255."),
+]
 
 
 def device_named(name: str) -> str:

@@ -49,6 +49,9 @@ def simulate(
             f"expected --trace and --strict with a .net file only, got a {kind}; its bundle's "
             f"model.net can be traced"
         )
+    if kind != ".nir" and any(value is not None for value in given.values()):
+        named = ", ".join(f"--{name}" for name, value in given.items() if value is not None)
+        raise ConfigError(f"expected {named} with a .nir file only, got a {kind}; leave it out")
     try:
         execute = EXECUTORS[kind, backend]
     except KeyError:

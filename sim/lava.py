@@ -41,7 +41,7 @@ __all__ = [
 VERSIONS = {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}
 INSTALL = (
     "install it with `pip install --ignore-requires-python --no-deps lava-nc==0.10.0 "
-    "lava-dl==0.6.0`, then `pip install h5py asteval networkx scikit-learn scipy`"
+    "lava-dl==0.6.0`, then `pip install asteval networkx 'numpy<2.4'`"
 )
 TAIL_LINES = 15
 

@@ -122,13 +122,13 @@ def read_meta(graph: nir.NIRGraph, **given: Any) -> NirMeta:
 
     Args:
         graph: From any framework.
-        **given: Values that stand in for the metadata's or overrule it, by `NirMeta` field; None
-            is as good as absent.
+        **given: Values that stand in for absent metadata, by `NirMeta` field; None is as good as
+            absent.
 
     Raises:
         FormatError: If something required is neither in the metadata nor given, naming all that
             is, or if what is there is malformed.
-        ConfigError: If `given` holds an unknown field or value.
+        ConfigError: If `given` holds an unknown field or value, or contradicts the metadata.
     """
     known = {field.name for field in fields(NirMeta)}
     overrides = {name: value for name, value in given.items() if value is not None}
@@ -136,8 +136,14 @@ def read_meta(graph: nir.NIRGraph, **given: Any) -> NirMeta:
         raise ConfigError(f"expected options among {sorted(known)}, got {sorted(unknown)}")
     stored = {name: value for name, value in graph.metadata.items() if name in known}
     _require(stored.keys() | overrides.keys())
-    parsed = {name: _parse(name, stored[name]) for name in stored.keys() - overrides.keys()}
+    parsed = {name: _parse(name, value) for name, value in stored.items()}
     _check_stored(parsed)
+    for name in parsed.keys() & overrides.keys():
+        if parsed[name] != overrides[name]:
+            raise ConfigError(
+                f"expected {name} {parsed[name]} as the file says, got {overrides[name]}; leave "
+                f"--{name} out"
+            )
     return NirMeta(**(parsed | overrides))
 
 

@@ -67,6 +67,7 @@ def test_context_tells_both_models_apart(pair):
     folder, bundle = pair
     assert load_deployed(folder, bundle).context == {
         "architecture": "digits-conv",
+        "steps": 4,
         "checkpoint_sha256": sha256(folder / BEST),
         "bundle_sha256": sha256(bundle / SUMS),
         "bits": 6,

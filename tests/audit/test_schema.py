@@ -49,6 +49,7 @@ DAMAGES = [
     (("format",), {"value": "other 2"}, r"'spikeproof audit 1' at audit\.format, got 'other 2'"),
     (("extra",), {"value": 1}, r"only the keys .* at audit, got 'extra'"),
     (("clean", "float", "low"), {"value": 1.5}, r"at audit\.clean\.float\.low, got 1\.5"),
+    (("curve",), {"value": []}, r"expected at least 1 entries at audit\.curve, got \[\]"),
     (("curve", 0, "float"), {"value": None}, r"expected object at audit\.curve\[0\]\.float"),
     (("alarms", 1, "name"), {"value": "fire"}, r"at audit\.alarms\[1\]\.name, got 'fire'"),
     (("versions", "torch"), {"value": 2}, r"expected string at audit\.versions\.torch, got 2"),

@@ -80,7 +80,7 @@ REFUSED = {
     ),
     "another bundle": (
         AUDIT.replace("digits-bundle", "bundle"),
-        r"expected .* to be made from this checkpoint, got (another|other)",
+        r"expected .* to be made from this checkpoint, got steps 6 where the checkpoint has 4",
     ),
     # backends
     "float on net": (
@@ -184,6 +184,8 @@ REFUSED = {
     "no output": ("deploy {f}/model.nir", "Missing option '--out'"),
     "no number": ("deploy {f}/model.nir --out out --bits many", "Invalid value for '--bits'"),
     "negative seed": ("verify {f}/bundle --seed -1", "Invalid value for '--seed'"),
+    "no fraction": (AUDIT + " --epsilon 8/0", "Invalid value for '--epsilon'"),
+    "a fraction out of range": (AUDIT + " --epsilon 510/255", "expected epsilon in 0..1, got 2.0"),
     "no sample": ("parity {f}/bundle --samples 0", "Invalid value for '--samples'"),
 }
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from spikeproof.cli.main import app, main
+from spikeproof.cli.main import INTERRUPTION, app, main
 from spikeproof.cli.options import device_named
 
 COMMANDS = (
@@ -78,7 +78,7 @@ def raising(error):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (KeyboardInterrupt(), 130, "spikeproof: interrupted\n"),
+        (KeyboardInterrupt(), 130, f"spikeproof: {INTERRUPTION}\n"),
         (
             PermissionError(13, "Permission denied", "/elsewhere/x"),
             2,

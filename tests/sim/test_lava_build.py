@@ -24,7 +24,7 @@ def test_lava_computes_a_program_as_the_reference_does(ran, name):
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "recurrent"])
+@pytest.mark.parametrize("name", SETTINGS)
 def test_lava_computes_a_program_as_the_twin_does(ran, name):
     setting, found = ran[name]
     assert_equal_traces(found, setting.twin())

@@ -42,9 +42,15 @@ def test_given_values_stand_in_for_the_metadata():
     assert read_meta(graph_with({}), **given) == NirMeta(**given)
 
 
-def test_given_values_overrule_the_metadata_and_none_does_not():
+def test_given_values_may_repeat_the_metadata_and_none_says_nothing():
     graph = graph_with(META.to_metadata())
-    assert read_meta(graph, steps=3, dt=None) == replace(META, steps=3)
+    assert read_meta(graph, steps=META.steps, dt=None) == META
+
+
+def test_given_values_that_contradict_the_metadata_are_refused():
+    graph = graph_with(META.to_metadata())
+    with pytest.raises(ConfigError, match="as the file says, got 97; leave --steps out"):
+        read_meta(graph, steps=97)
 
 
 def test_metadata_of_other_tools_is_left_alone():
