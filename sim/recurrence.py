@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -104,7 +105,9 @@ def _advance(
     """All that each member received, step by step."""
     steps = max(each.steps for each in neurons.values())
     received = {
-        name: outside[name].expand(steps, *outside[name].shape[1:]).clone() for name in neurons
+        # In a format that holds what the loop adds, too.
+        name: x.expand(steps, *x.shape[1:]).to(_format(x, name, links), copy=True)
+        for name, x in outside.items()
     }
     for t in range(steps):
         for link in links:
@@ -114,6 +117,11 @@ def _advance(
         for name, each in neurons.items():
             each.step(t, received[name][t])
     return received
+
+
+def _format(x: Tensor, name: str, links: Sequence[Link]) -> torch.dtype:
+    into = (link.kernel.weight.dtype for link in links if link.target == name)
+    return reduce(torch.promote_types, into, x.dtype)
 
 
 class _Loop(torch.autograd.Function):

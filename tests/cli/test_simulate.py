@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeproof.cli.main import INTERRUPTION
 from spikeproof.core.axes import lava_to_train, train_to_lava
 from spikeproof.sim.lava_cleanup import segments
 from spikeproof.sim.netx import read_netx
@@ -218,7 +219,7 @@ def test_interrupted_lava_leaves_nothing(files, tmp_path):
         assert processes_naming(temporary)
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=30)
-    assert (process.returncode, said.strip()) == (130, "spikeproof: interrupted")
+    assert (process.returncode, said.strip()) == (130, f"spikeproof: {INTERRUPTION}")
     assert wait_until(lambda: not processes_naming(temporary), 5)
     assert segments(token) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.npz", "temporary"]

@@ -150,3 +150,24 @@ def test_a_run_that_is_let_go_leaves_nothing_behind(rng):
         assert [each() for each in seen] == [None, None, None]
     finally:
         gc.enable()
+
+
+def test_loop_sums_what_float32_cannot_hold():
+    """2²⁵ + 5 arrives in a population that nothing outside its loop feeds in float64."""
+    first, second = (Population(name=name, shape=(2,), vth=0) for name in ("a", "b"))
+    huge = np.array([[1 << 25, 5], [3, 1 << 25]], dtype=np.int32)
+    ones = np.ones((2, 2), dtype=np.int32)
+    program = Program(
+        sources=(Source(name="x", shape=(2,)),),
+        populations=(first, second),
+        synapses=(
+            Synapse(source="x", target="a", weight=ones),
+            Synapse(source="a", target="b", weight=huge),
+            Synapse(source="b", target="a", weight=ones),
+        ),
+        outputs=("b",),
+    )
+    x = np.ones((6, 1, 2), dtype=np.int64)
+    run = Twin(program).run({"x": torch.from_numpy(x)}, LavaClock(steps=6), record=True)
+    for name, trace in reference(program, {"x": x}, steps=6, batch=1).items():
+        np.testing.assert_array_equal(run.registers[name].u.numpy(), trace.u)

@@ -331,7 +331,7 @@ def test_twin_equals_the_reference_on_ten_million_neuron_steps():
     seen = 0
 
     @given(cases(steps=st.just(250), batch=st.just(16)))
-    @settings(max_examples=300)
+    @settings(max_examples=450)
     def check(case):
         nonlocal seen
         if seen >= 10_000_000:
