@@ -7,10 +7,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .attack import Attack
-from .lattice import ThreatModel, uniform_start
+from .lattice import LEVELS, ThreatModel, uniform_start
 from .loss import Loss, cross_entropy, input_gradient
 from .target import Network
 from .trial import Trial
+
+OVERSHOOT = 2.5
+"""How many radii the steps that follow epsilon add up to; 2 cross the ball."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,21 +22,26 @@ class PGD(Attack):
 
         x ← Π(x + α·sign ∇ₓ CE(x, y))
 
-    Liu et al. 2024 step 2.55/255 at every number of steps.
+    With `step_size` None, α follows the ball: 2.5·ε/k (Madry et al. 2018), at least one level of
+    255, so that k steps can cross the whole of it. Liu et al. 2024 step 0.01 whatever ε and k are,
+    which ten steps take to 25/255 and no further.
     """
-
-    step_size: float = 0.01
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         x = uniform_start(trial.images, threat=trial.threat, draws=draws)
+        size = self.step_in(trial.threat)
         for _ in range(self.steps):
             if trial.is_over:
                 return
             _, gradient = trial.differentiate(x)
-            x = climb(
-                x, gradient, images=trial.images, threat=trial.threat, step_size=self.step_size
-            )
+            x = climb(x, gradient, images=trial.images, threat=trial.threat, step_size=size)
         trial.judge(x)
+
+    def step_in(self, threat: ThreatModel) -> float:
+        """α in input units."""
+        if self.step_size is not None:
+            return self.step_size
+        return max(OVERSHOOT * threat.radius / max(self.steps, 1), 1 / LEVELS)
 
 
 def climb(

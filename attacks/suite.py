@@ -14,15 +14,19 @@ from .noise import Noise
 from .pgd import PGD
 from .trial import Attempt
 
+PUBLISHED_STEP = 0.01
+"""Of every PGD of Liu et al. 2024, Appendix E, in input units."""
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         Noise(name="noise"),
         FGSM(name="fgsm"),
         RFGSM(name="rfgsm"),
-        PGD(name="pgd10", steps=10),
-        PGD(name="pgd30", steps=30),
-        PGD(name="pgd50", steps=50),
+        PGD(name="pgd10-scaled", steps=10),
+        PGD(name="pgd10", steps=10, step_size=PUBLISHED_STEP),
+        PGD(name="pgd30", steps=30, step_size=PUBLISHED_STEP),
+        PGD(name="pgd50", steps=50, step_size=PUBLISHED_STEP),
         APGD(name="apgd10", steps=10),
     )
 }
@@ -67,7 +71,7 @@ class Suite:
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
-        Suite(name="quick", attacks=("fgsm", "pgd10", "apgd10")),
+        Suite(name="quick", attacks=("fgsm", "pgd10-scaled", "apgd10")),
         Suite(
             name="paper",
             attacks=("fgsm", "rfgsm", "pgd10", "pgd30", "pgd50", "apgd10"),

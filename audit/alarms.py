@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool
 
+from ..attacks.suite import attack_named
 from .cells import NOISE, other
 from .config import AuditConfig
 from .ledger import CONTROL, SIDES, SUITE, Ledger
@@ -119,12 +120,30 @@ def _rising(evidence: Evidence, side: str) -> Measured:
 
 def _more_steps(evidence: Evidence, side: str) -> Measured:
     ledger = evidence.ledger
-    names = {attack for attack, _ in ledger.members(SUITE, side)}
+    names = _attacks_on(ledger, side)
     runs = sorted((int(found[1]), found[0]) for n in names if (found := re.match(r"pgd(\d+)$", n)))
     if len(runs) < 2:
         return None, "the suite runs PGD with one number of steps only"
     standing = [ledger.survivors(SUITE, side, side, attacks=[name]) for _, name in runs]
     return max(rise(a, b) for a, b in pairwise(standing)), None
+
+
+def _one_step(evidence: Evidence, side: str) -> Measured:
+    ledger = evidence.ledger
+    iterative = [n for n in _attacks_on(ledger, side) if attack_named(n).steps > 1]
+    one_step = [n for n in _attacks_on(ledger, side) if attack_named(n).steps == 1]
+    if not iterative or not one_step:
+        return None, "the suite runs one-step attacks only, or none"
+    stand = {n: ledger.survivors(SUITE, side, side, attacks=[n]) for n in iterative + one_step}
+    strongest, quickest = (
+        min((stand[name] for name in names), key=np.count_nonzero)
+        for names in (iterative, one_step)
+    )
+    return rise(quickest, strongest), None
+
+
+def _attacks_on(ledger: Ledger, side: str) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in ledger.members(SUITE, side)))
 
 
 def _zero_gradients(evidence: Evidence, side: str) -> Measured:
@@ -149,7 +168,7 @@ def _zero_gradients(evidence: Evidence, side: str) -> Measured:
 def _noise(evidence: Evidence, side: str) -> Measured:
     ledger = evidence.ledger
     roles = [role for role in (SUITE, CONTROL) if (NOISE, None) in ledger.members(role, side)]
-    if "fgsm" not in {attack for attack, _ in ledger.members(SUITE, side)} or not roles:
+    if "fgsm" not in _attacks_on(ledger, side) or not roles:
         return None, "the suite runs no FGSM"
     fgsm, noise = (
         int((ledger.clean_right[side] & ~ledger.survivors(role, side, side, attacks=[name])).sum())
@@ -198,6 +217,14 @@ RULES = (
         measure=_more_steps,
         meaning="Largest rise of robust accuracy as PGD takes more steps, in standard errors of "
         "the paired difference. Above 3, gradients do not point anywhere.",
+    ),
+    Rule(
+        name="one_step_beats_iterative",
+        threshold=STANDARD_ERRORS,
+        measure=_one_step,
+        meaning="Robust accuracy under the strongest iterative attack minus that under the "
+        "strongest one-step attack, in standard errors of the paired difference. Above 3, "
+        "following the gradient leads away from what one step finds.",
     ),
     Rule(
         name="zero_gradients",

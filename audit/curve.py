@@ -10,17 +10,6 @@ from ..attacks.target import Target
 from .config import CURVE_STEPS
 from .samples import Samples
 
-OVERSHOOT = 2.5
-
-
-def attack_at(level: int, *, estimator: str) -> PGD:
-    """PGD10 whose step fits the ball: 2.5·ε/10, so that it can cross the whole of it.
-
-    The fixed step of the suites (2.55/255) reaches 25/255 in ten steps, too short for a large ball.
-    """
-    size = max(OVERSHOOT * level / CURVE_STEPS, 1.0) / LEVELS
-    return PGD(name="curve", steps=CURVE_STEPS, step_size=size, estimator=estimator)
-
 
 def unbroken(
     target: Target,
@@ -54,7 +43,7 @@ def unbroken(
     for estimator in estimators if level else ():
         if not standing.any():
             break
-        attack = attack_at(level, estimator=estimator)
+        attack = PGD(name="curve", steps=CURVE_STEPS, estimator=estimator)
         fooled = []
         for batch in samples.where(standing).batches(batch_size, device=device):
             attempt = attack(

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -40,6 +41,14 @@ def test_pgd_steps_below_one_level_add_up(toy, batch, threat):
     moved = ((found.last - start) * 255).round().abs()
     assert moved.max() == 1
     assert moved.sum() > 0
+
+
+@pytest.mark.parametrize(("level", "levels"), [(1, 1), (2, 1), (8, 2), (64, 16), (255, 63.75)])
+def test_pgd_steps_follow_the_ball_so_that_they_cross_it(level, levels):
+    attack = PGD(name="scaled", steps=10)
+    size = attack.step_in(ThreatModel(epsilon=level / 255))
+    assert size == pytest.approx(levels / 255)
+    assert attack.steps * size >= 2 * level / 255
 
 
 def test_pgd_steps_equal_the_last_iterate_of_pgd(toy, batch):

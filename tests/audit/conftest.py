@@ -38,11 +38,15 @@ MARGINS = (
 
 @dataclass(frozen=True)
 class RowToy:
-    """Logits 0 and a tenth of the mean of levels − 127.5; `masked` hides where they come from."""
+    """Logits 0 and a tenth of the mean of levels − 127.5; `masked` hides where they come from.
+
+    A `deceptive` one points the wrong way wherever a row is not of one level, as it is at a start.
+    """
 
     row: int
     name: str
     masked: bool = False
+    deceptive: bool = False
     estimator: str = "exact"
     estimators: tuple[str, ...] = ("exact", "blind")
     calls: list[int] = field(default_factory=list)
@@ -51,6 +55,10 @@ class RowToy:
         self.calls.append(len(x))
         if self.masked or self.estimator == "blind":
             x = x.detach() + 0.0 * x
+        if self.deceptive:
+            is_flat = (x == x[..., :1]).flatten(1).all(dim=1).to(x)[:, None, None, None]
+            toward = x * (2 * is_flat - 1)
+            x = x.detach() + toward - toward.detach()
         # A tenth: cross entropy of large logits has no gradient left in float32.
         score = (255 * x[:, 0, self.row] - 127.5).mean(dim=1) / 10
         return torch.stack([torch.zeros_like(score), score], dim=1)

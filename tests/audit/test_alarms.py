@@ -46,6 +46,12 @@ def test_noise_against_blind_fgsm_is_an_alarm(audited, float_toy, chip_toy, samp
     assert "noise_as_strong_as_fgsm" in raised(audit, "hardware")
 
 
+def test_one_step_that_finds_more_than_many_is_an_alarm(audited, float_toy, chip_toy):
+    audit = audited(float_toy, replace(chip_toy, deceptive=True)).audit
+    assert raised(audit, "hardware") >= {"one_step_beats_iterative"}
+    assert "one_step_beats_iterative" not in raised(audit, "float")
+
+
 def test_what_was_not_measured_is_null(audited, float_toy, chip_toy):
     found = audited(float_toy, chip_toy, curve=(8,)).audit["alarms"]
     missing = {a["name"]: a for a in found if a["raised"] is None and a["model"] == "float"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeproof.audit.curve import attack_at, unbroken
+from spikeproof.audit.curve import unbroken
 
 CPU = torch.device("cpu")
 
@@ -53,9 +53,3 @@ def test_curve_attacks_only_what_stands(float_toy, samples):
     float_toy.calls.clear()
     stand(float_toy, samples, 255)
     assert len(float_toy.calls) == once
-
-
-@pytest.mark.parametrize("level", [1, 8, 64, 255])
-def test_curve_steps_cross_the_ball(level):
-    attack = attack_at(level, estimator="exact")
-    assert attack.steps * attack.step_size >= 2 * level / 255
