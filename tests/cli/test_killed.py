@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from spikeproof.sim.lava_cleanup import segments
+from spikeproof.sim.lava_cleanup import members, segments
 from spikeproof.tests.deploy.networks import deploy_lattice
 from spikeproof.tests.sim.lava_leftovers import (
     are_running,
@@ -77,6 +77,19 @@ def test_parity_whose_worker_is_killed_says_so_and_leaves_nothing(words, tmp_pat
     assert process.returncode == 2
     assert "got death by SIGKILL; see its last lines" in said.splitlines()[-1]
     assert_nothing_left(temporary, token)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_killed_demo_leaves_no_worker(tmp_path, number):
+    out = tmp_path / "demo"
+    with command(tmp_path / "temporary", "demo", "--out", out) as process:
+        assert wait_until(lambda: list(out.glob("*/checkpoint/config.json")))
+        assert len(members(process.pid)) > 2
+        process.send_signal(number)
+        assert process.wait(30) != 0
+    assert wait_until(lambda: not members(process.pid), 15)
 
 
 @pytest.mark.lava
