@@ -47,7 +47,7 @@ class AuditConfig:
     estimators: tuple[str, ...] | None = None
     batch_size: int = 64
     curve: tuple[int, ...] = CURVE
-    curve_samples: int = 256
+    curve_samples: int = 128
     confidence: float = 0.95
     shards: int = 1
     engine: str = "local"

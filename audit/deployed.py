@@ -8,7 +8,7 @@ import nir
 import numpy as np
 
 from ..core.errors import ConfigError, DataError
-from ..core.files import sha256
+from ..core.files import read_json, sha256
 from ..datasets.images import ImageData, fingerprint
 from ..deploy.bundle import SUMS, Bundle, read_bundle
 from ..export.to_nir import to_nir
@@ -17,6 +17,7 @@ from ..sim.nir_file import read_nir
 from ..train.checkpoint import checkpoint_file
 from ..train.checkpoint import load as load_checkpoint
 from ..train.network import SpikingNetwork
+from ..train.run_folder import CONFIG
 from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .rates import RateMeter
@@ -60,6 +61,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
         float_target=NetworkTarget(network),
         hardware_target=TwinClassifier(opened.program, device=device),
         context={
+            **_training(checkpoint),
             "architecture": network.config.architecture,
             "steps": network.config.steps,
             "checkpoint_sha256": sha256(checkpoint_file(checkpoint)),
@@ -67,6 +69,13 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
             "bits": opened.manifest["config"]["bits"],
         },
     )
+
+
+def _training(checkpoint: Path) -> dict[str, Any]:
+    """How the network was trained, where the folder of a training says so."""
+    written = checkpoint_file(checkpoint).parent / CONFIG
+    recipe = read_json(written).get("train") if written.is_file() else None
+    return {} if recipe is None else {"method": recipe["method"], "training": recipe}
 
 
 def data_context(data: ImageData) -> dict[str, Any]:

@@ -18,11 +18,11 @@ def audit(
     suite: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Epsilon = 8 / 255,
-    norm: Annotated[str, typer.Option(help="linf.")] = "linf",
+    norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
-    shards: Annotated[int, typer.Option(help="1.")] = 1,
-    engine: Annotated[str, typer.Option(help="local.")] = "local",
+    shards: Annotated[int, typer.Option(help="1; more are not in this version.")] = 1,
+    engine: Annotated[str, typer.Option(help="local; ray is not in this version.")] = "local",
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -49,6 +49,11 @@ def audit(
     )
     if out.suffix != ".json":
         raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
+    if out.exists() and not resume:
+        raise ConfigError(
+            f"expected no audit at {out}, got one; name another output, delete it, or return to it "
+            "with --resume"
+        )
     used = device_named(device)
     deployed, read = load_deployed(checkpoint, hardware, device=used), load(data)
     check_data(deployed, read, config)
@@ -70,21 +75,21 @@ def audit(
 
 def matrix(audit: dict[str, Any]) -> list[str]:
     """The 2x2 of robust accuracies as lines."""
-    from ..audit.verdict import percent
+    from ..audit.wording import estimate
 
     robust, clean = audit["robust"], audit["clean"]
     rows = [
         ("", "on float", "on chip"),
-        ("clean", percent(clean["float"]), percent(clean["hardware"])),
+        ("clean", estimate(clean["float"]), estimate(clean["hardware"])),
         (
             "crafted on float",
-            percent(robust["float_on_float"]),
-            percent(robust["float_on_hardware"]),
+            estimate(robust["float_on_float"]),
+            estimate(robust["float_on_hardware"]),
         ),
         (
             "crafted on chip",
-            percent(robust["hardware_on_float"]),
-            percent(robust["hardware_on_hardware"]),
+            estimate(robust["hardware_on_float"]),
+            estimate(robust["hardware_on_hardware"]),
         ),
     ]
     return [f"{name:18} {left:26} {right:26}".rstrip() for name, left, right in rows]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from ..ledger import SIDES
-from .numbers import layer_names
+from ..wording import layer_names
 
 # Colours that matplotlib draws with and the page replaces by its own.
 INK, FAINT = "#010101", "#020202"

@@ -6,10 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from .. import wording
 from ..ledger import CELLS, SIDES, cell_name
 from ..schema import check
-from ..verdict import epsilon_text, raised, sentences
-from . import numbers
+from ..verdict import raised, sentences
 from .plots import NAMES, curve_plot, rate_plot
 
 TEMPLATE = "page.html.j2"
@@ -30,17 +30,18 @@ def render(audit: Mapping[str, Any]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        percent=numbers.percent,
-        bounds=numbers.bounds,
-        points=numbers.points,
-        plain=numbers.plain,
-        words=numbers.words,
-        epsilon=epsilon_text,
+        percent=wording.percent,
+        bounds=wording.bounds,
+        points=wording.points,
+        plain=wording.plain,
+        words=wording.words,
+        epsilon=wording.epsilon_text,
     )
     page = environment.from_string(_part(TEMPLATE))
     return page.render(
         audit=audit,
         style=_part(STYLE),
+        subject=_subject(audit["context"]),
         verdict=sentences(audit),
         sides=SIDES,
         cells=[cell_name(*cell) for cell in CELLS],
@@ -52,8 +53,15 @@ def render(audit: Mapping[str, Any]) -> str:
         rates=rate_plot(audit["rates"]) if any(audit["rates"].values()) else None,
         layers=_layers(audit["rates"]),
         setup=_setup(audit),
-        context=numbers.flat(audit["context"]),
+        context=wording.flat(audit["context"]),
     )
+
+
+def _subject(context: Mapping[str, Any]) -> str:
+    """`digits-conv, srstar, on digits, and its chip`: what is audited, as far as it is known."""
+    known = [str(context[key]) for key in ("architecture", "method") if key in context]
+    known += [f"on {context['data']}"] if "data" in context else []
+    return f"{', '.join(known) or 'A float network'}, and its chip"
 
 
 def _by_name(alarms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -73,7 +81,7 @@ def _layers(rates: Mapping[str, Any]) -> list[dict[str, Any]]:
     of_side = {side: {row["layer"]: row["rate"] for row in rates[side]} for side in SIDES}
     return [
         {"layer": name, **{side: of_side[side].get(name) for side in SIDES}}
-        for name in numbers.layer_names(rates)
+        for name in wording.layer_names(rates)
     ]
 
 
@@ -99,7 +107,7 @@ def _setup(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
         "methods",
         "fingerprint",
     )
-    return [row for key in keys for row in numbers.flat(audit[key], numbers.words(key))]
+    return [row for key in keys for row in wording.flat(audit[key], wording.words(key))]
 
 
 def _part(name: str) -> str:

@@ -136,6 +136,10 @@ REFUSED = {
         AUDIT + " --out out.txt",
         "an output that ends in .json, got out.txt",
     ),
+    "audit over another": (
+        AUDIT + " --out {f}/broken.json",
+        "expected no audit at .*broken.json, got one; name another output",
+    ),
     "other bits": ("deploy {f}/model.nir --out out --bits 9", "2 to 8 bits a weight, got 9"),
     "other chip": ("deploy {f}/model.nir --out out --chip x", "a chip among loihi2, got 'x'"),
     "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "no --finetune, got it"),

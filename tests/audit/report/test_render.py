@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from spikeproof.audit.report import render
-from spikeproof.audit.report.numbers import percent, plain, points
 from spikeproof.audit.verdict import sentences
+from spikeproof.audit.wording import percent, plain, points
 from spikeproof.core.errors import FormatError
 
 VOID = {"meta", "br", "link", "img", "path", "use"}

@@ -1,6 +1,15 @@
 import pytest
 
-from spikeproof.audit.report.numbers import bounds, flat, layer_names, percent, plain, points
+from spikeproof.audit.wording import (
+    bounds,
+    epsilon_text,
+    estimate,
+    flat,
+    layer_names,
+    percent,
+    plain,
+    points,
+)
 
 
 @pytest.mark.parametrize(
@@ -9,6 +18,9 @@ from spikeproof.audit.report.numbers import bounds, flat, layer_names, percent, 
         (percent(0.6149), "61.5 %"),
         (percent(None), "–"),
         (bounds({"low": 0.0, "high": 1.0}), "0.0 to 100.0 %"),
+        (epsilon_text(8 / 255), "8/255"),
+        (epsilon_text(0.03), "0.03"),
+        (estimate({"value": 0.615, "low": 0.546, "high": 0.68}), "61.5 % (54.6 to 68.0)"),
         (points(-4.46), "−4.5"),
         (points(3.0), "+3.0"),
         (plain(0.123456), "0.1235"),

@@ -1,4 +1,4 @@
-"""How numbers are written on the page."""
+"""How numbers are written for people: in the verdict, in tables and on the page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,9 +17,21 @@ def bounds(interval: Mapping[str, float]) -> str:
     return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %"
 
 
+def estimate(interval: Mapping[str, float]) -> str:
+    """`61.5 % (54.6 to 68.0)` of a share with its interval."""
+    low, high = 100 * interval["low"], 100 * interval["high"]
+    return f"{percent(interval['value'])} ({low:.1f} to {high:.1f})"
+
+
 def points(value: float) -> str:
     """`−4.5` of a difference in percentage points."""
     return f"{value:+.1f}".replace("-", MINUS)
+
+
+def epsilon_text(epsilon: float) -> str:
+    """`8/255`, or the plain number off the lattice."""
+    levels = epsilon * 255
+    return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-6 else f"{epsilon:.4g}"
 
 
 def plain(value: int | float | str | bool | None) -> str:
@@ -47,9 +59,11 @@ def layer_names(rates: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
 
 
 def flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested JSON as rows of a table, `network.steps`."""
+    """Nested JSON as rows of a table, `network.steps`; keys sorted, as files hold them."""
     if isinstance(value, Mapping):
-        children = [(f"{prefix}.{key}" if prefix else str(key), value[key]) for key in value]
+        children = [
+            (f"{prefix}.{key}" if prefix else str(key), value[key]) for key in sorted(value)
+        ]
     elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
         children = [(f"{prefix}[{index}]", item) for index, item in enumerate(value)]
     elif isinstance(value, list):
