@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Bool
 from torch import Tensor
 
-from ..core.errors import ConfigError
+from ..core.choice import ADVICE, chosen
 from .apgd import APGD
 from .attack import Attack
 from .fgsm import FGSM, RFGSM
@@ -90,13 +90,7 @@ def attack_named(name: str) -> Attack:
     Raises:
         ConfigError: If there is none.
     """
-    try:
-        return ATTACKS[name]
-    except KeyError:
-        known = ", ".join(ATTACKS)
-        raise ConfigError(
-            f"expected an attack among {known}, got {name!r}; choose one of them"
-        ) from None
+    return chosen(ATTACKS, name, what="an attack")
 
 
 def suite_named(name: str) -> Suite:
@@ -105,9 +99,5 @@ def suite_named(name: str) -> Suite:
     Raises:
         ConfigError: If there is none, or it is not in this version.
     """
-    try:
-        return SUITES[name]
-    except KeyError:
-        known = ", ".join(SUITES)
-        advice = "it is not in this version" if name in PLANNED else "choose one of them"
-        raise ConfigError(f"expected a suite among {known}, got {name!r}; {advice}") from None
+    advice = "it is not in this version" if name in PLANNED else ADVICE
+    return chosen(SUITES, name, what="a suite", advice=advice)

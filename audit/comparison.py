@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..core.errors import ConfigError, DataError, FormatError
+from ..core.choice import chosen
+from ..core.errors import DataError, FormatError
 from .ledger import CELLS, CLEAN, SUITE, Ledger, cell_name
 from .statistics import difference, mcnemar_exact, pairs
 
@@ -32,12 +33,7 @@ def compare_audits(before: Path, after: Path, *, cell: str) -> dict[str, Any]:
         FormatError: If a file is no audit's.
         DataError: If the audits are not of the same samples, or not at the same epsilon.
     """
-    try:
-        source, side = CELL_NAMES[cell]
-    except KeyError:
-        raise ConfigError(
-            f"expected a cell among {', '.join(CELL_NAMES)}, got {cell!r}; choose one of them"
-        ) from None
+    source, side = chosen(CELL_NAMES, cell, what="a cell")
     (first, kept, small), (second, gained, large) = (
         _survivors(path, source, side) for path in (before, after)
     )

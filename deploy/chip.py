@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..core.errors import ConfigError
+from ..core.choice import chosen
 from ..sim.netx_write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
@@ -42,12 +42,7 @@ def chip_named(name: str) -> Chip:
     Raises:
         ConfigError: If there is none.
     """
-    try:
-        return CHIPS[name]
-    except KeyError:
-        raise ConfigError(
-            f"expected a chip among {', '.join(CHIPS)}, got {name!r}; choose one of them"
-        ) from None
+    return chosen(CHIPS, name, what="a chip")
 
 
 def chip_report(

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.errors import ConfigError
+from ..core.choice import chosen
 from .rate_gradient import RateGradient
 from .surrogate import ArcTangent, Sigmoid, Surrogate, Triangle
 from .through_time import StepBack
@@ -62,10 +62,4 @@ def estimator(name: str) -> Estimator:
     Raises:
         ConfigError: If there is none.
     """
-    try:
-        return ESTIMATORS[name]
-    except KeyError:
-        known = ", ".join(ESTIMATORS)
-        raise ConfigError(
-            f"expected a gradient estimator among {known}, got {name!r}; choose one of them"
-        ) from None
+    return chosen(ESTIMATORS, name, what="a gradient estimator")
