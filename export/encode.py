@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from ..core.errors import UnsupportedNodeError
-from .graph import INPUT, Conv, Dense, Flatten, Graph
+from .graph import INPUT, Conv, Dense, Graph
+from .readers import linear_readers
 
 
 def fold_input(graph: Graph, divisor: Float64[np.ndarray, " C"]) -> Graph:
@@ -23,31 +23,19 @@ def fold_input(graph: Graph, divisor: Float64[np.ndarray, " C"]) -> Graph:
         UnsupportedNodeError: If something other than a convolution or a dense layer reads the
             input.
     """
-    for name in _readers(graph):
+    readers = linear_readers(
+        graph,
+        INPUT,
+        what="the input",
+        why="it can take whole numbers",
+        advice="put a linear layer before it",
+    )
+    for name in readers:
         node = graph.nodes[name]
         assert isinstance(node, Conv | Dense)
         inputs = _conv_divisor(node, divisor) if isinstance(node, Conv) else _spread(graph, divisor)
         graph = graph.with_node(name, replace(node, weight=node.weight / inputs))
     return graph
-
-
-def _readers(graph: Graph) -> list[str]:
-    """The linear nodes that read the input, as it is or flattened."""
-    waiting, found = [(INPUT, name) for name in graph.after(INPUT)], []
-    while waiting:
-        source, name = waiting.pop()
-        node = graph.nodes.get(name)
-        graph.require_only_input(name, source, "it can take whole numbers")
-        if isinstance(node, Flatten):
-            waiting += [(name, reader) for reader in graph.after(name)]
-        elif isinstance(node, Conv | Dense):
-            found.append(name)
-        else:
-            raise UnsupportedNodeError(
-                f"expected a convolution or a dense layer to read the input, got {name!r} "
-                f"({graph.kind(name)}); put a linear layer before it"
-            )
-    return found
 
 
 def _conv_divisor(conv: Conv, divisor: np.ndarray) -> np.ndarray:

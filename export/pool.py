@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from ..core.errors import UnsupportedNodeError
-from .graph import Conv, Dense, Flatten, Graph, Pool, Shape
+from .graph import Conv, Dense, Graph, Pool, Shape
+from .readers import linear_readers
 
 
 def merge_pools(graph: Graph) -> Graph:
@@ -31,7 +32,14 @@ def _merge(graph: Graph, name: str) -> Graph:
     assert isinstance(pool, Pool)
     source = graph.before(name)[0]
     _check_tiles(name, pool, shapes[source])
-    for reader in _readers(graph, name):
+    readers = linear_readers(
+        graph,
+        name,
+        what=f"pool {name!r}",
+        why=f"pool {name!r} can merge into it",
+        advice="put the pool right before a linear layer",
+    )
+    for reader in readers:
         node = graph.nodes[reader]
         if isinstance(node, Conv):
             merged = _merge_conv(pool, node)
@@ -48,25 +56,6 @@ def _check_tiles(name: str, pool: Pool, shape: Shape) -> None:
             f"expected maps that pool {name!r} of {pool.kernel} tiles, got {shape}; "
             "crop or pad the images so that nothing is left over"
         )
-
-
-def _readers(graph: Graph, name: str) -> list[str]:
-    """The linear nodes that read a pool's maps, as they are or flattened."""
-    waiting, found = [(name, reader) for reader in graph.after(name)], []
-    while waiting:
-        source, reader = waiting.pop()
-        node = graph.nodes.get(reader)
-        graph.require_only_input(reader, source, f"pool {name!r} can merge into it")
-        if isinstance(node, Flatten):
-            waiting += [(reader, after) for after in graph.after(reader)]
-        elif isinstance(node, Conv | Dense):
-            found.append(reader)
-        else:
-            raise UnsupportedNodeError(
-                f"expected pool {name!r} to feed a convolution or a dense layer, got {reader!r} "
-                f"({graph.kind(reader)}); put the pool right before a linear layer"
-            )
-    return found
 
 
 def _merge_conv(pool: Pool, conv: Conv) -> Conv:

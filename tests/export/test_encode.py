@@ -63,5 +63,8 @@ def test_later_layers_stay_as_they_are(chain, rng):
 
 def test_neurons_on_the_input_are_refused(chain):
     graph = chain(SHAPE, fire=Neurons(theta=1.0, decay=1.0))
-    with pytest.raises(UnsupportedNodeError, match="read the input, got 'fire' \\(Neurons\\)"):
+    with pytest.raises(
+        UnsupportedNodeError,
+        match="the input to feed a convolution or a dense layer, got 'fire' \\(Neurons\\)",
+    ):
         fold_input(graph, DIVISOR)
