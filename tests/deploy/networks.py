@@ -53,6 +53,11 @@ def meta_of(**changes) -> NirMeta:
     return NirMeta(**(fields | changes))
 
 
+def weight(*shape: int) -> np.ndarray:
+    """Weights of both signs, the same at every call."""
+    return np.random.default_rng(1).uniform(-1, 1, shape)
+
+
 def chain(nodes: Mapping[str, nir.NIRNode], shape=SHAPE, out=(CLASSES,), meta=None) -> nir.NIRGraph:
     """A graph of named nodes in a row between an input and an output."""
     names = ["input", *nodes, "output"]

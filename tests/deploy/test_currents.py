@@ -16,14 +16,11 @@ from spikeproof.tests.deploy.networks import (
     integrate,
     lattice_images,
     meta_of,
+    weight,
 )
 from spikeproof.tests.deploy.residual import residual_graph
 
 MAP = (3, 6, 5)
-
-
-def weight(*shape):
-    return np.random.default_rng(1).uniform(-1, 1, shape)
 
 
 def behind(**nodes):

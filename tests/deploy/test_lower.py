@@ -16,13 +16,10 @@ from spikeproof.tests.deploy.networks import (
     integrate,
     leaky,
     meta_of,
+    weight,
 )
 
 MAP = (3, 6, 5)
-
-
-def weight(*shape):
-    return np.random.default_rng(1).uniform(-1, 1, shape)
 
 
 def conv_chain(node, shape=MAP, neurons=None, **rest):

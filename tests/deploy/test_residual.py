@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from spikeproof.core.axes import lava_to_train
 from spikeproof.core.files import read_json
 from spikeproof.deploy import scale
 from spikeproof.deploy.bundle import read_bundle
@@ -15,10 +14,9 @@ from spikeproof.deploy.verification import verify_bundle
 from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.nir_file import read_nir
 from spikeproof.sim.nir_meta import read_meta
-from spikeproof.sim.parity import back_to_back
+from spikeproof.tests.deploy.lavas_clock import assert_twin_equals, on_lavas_clock
 from spikeproof.tests.deploy.networks import lattice_images
 from spikeproof.tests.deploy.residual import deploy_residual, residual_program, without_relays
-from spikeproof.tests.reference import reference
 from spikeproof.tests.sim.programs import assert_equal_programs
 
 SAMPLES = 2
@@ -36,30 +34,13 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def levelled(images):
-    return on_lavas_clock(residual_program(), images)
+def levelled(payload):
+    return on_lavas_clock(residual_program(), payload)
 
 
-def on_lavas_clock(program, images):
-    """Spikes, u and v of a slow loop that runs the samples back to back, cut into windows."""
-    payload = TwinClassifier(residual_program()).payload(torch.from_numpy(images) / 255)
-    train, clock = back_to_back(program, payload.int().numpy())
-    traces = reference(
-        program,
-        {"input": lava_to_train(train)[:, None].astype(np.int64)},
-        steps=clock.steps,
-        batch=1,
-        interval=clock.reset_interval,
-        offset=clock.reset_offset,
-    )
-    windows = {
-        p.name: [clock.window(p.phase, n) for n in range(SAMPLES)] for p in program.populations
-    }
-    return {
-        (key, name): np.stack([getattr(trace, key)[w, 0] for w in windows[name]], axis=1)
-        for name, trace in traces.items()
-        for key in "suv"
-    }
+@pytest.fixture(scope="module")
+def payload(images):
+    return TwinClassifier(residual_program()).payload(torch.from_numpy(images) / 255)
 
 
 def test_every_population_fires(images):
@@ -71,20 +52,11 @@ def test_every_population_fires(images):
 
 
 def test_twin_equals_a_slow_loop_on_lavas_clock_in_every_spike_u_and_v(images, levelled):
-    program = residual_program()
-    run = TwinClassifier(program).run(torch.from_numpy(images) / 255, record=True)
-    for p in program.populations:
-        found = {
-            "s": run.spikes[p.name],
-            "u": run.registers[p.name].u,
-            "v": run.registers[p.name].v,
-        }
-        for key, values in found.items():
-            np.testing.assert_array_equal(values.numpy(), levelled[key, p.name], err_msg=p.name)
+    assert_twin_equals(levelled, residual_program(), torch.from_numpy(images) / 255)
 
 
-def test_without_relays_later_populations_differ_on_lavas_clock(images, levelled):
-    wrong = on_lavas_clock(without_relays(residual_program()), images)
+def test_without_relays_later_populations_differ_on_lavas_clock(payload, levelled):
+    wrong = on_lavas_clock(without_relays(residual_program()), payload)
     differing = {
         name
         for (key, name), spikes in wrong.items()

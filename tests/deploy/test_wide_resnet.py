@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from spikeproof.core.axes import lava_to_train
 from spikeproof.core.files import read_json
 from spikeproof.deploy.bundle import read_bundle
 from spikeproof.deploy.deployment import DeployConfig, run
@@ -12,8 +11,7 @@ from spikeproof.deploy.executors import load_float, run_float, run_twin
 from spikeproof.deploy.verification import verify_bundle
 from spikeproof.export.verify import export_network
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.parity import back_to_back
-from spikeproof.tests.reference import reference
+from spikeproof.tests.deploy.lavas_clock import assert_twin_equals, on_lavas_clock
 from spikeproof.tests.train.residual import FULL, SMALL, random_images, random_wide_resnet
 
 
@@ -59,25 +57,9 @@ def test_small_network_on_the_chip_is_close_to_float(bundle):
 
 
 def test_small_network_equals_a_slow_loop_on_lavas_clock(bundle):
-    program, images = bundle.program, random_images(SMALL, 2, seed=5)
-    chip = TwinClassifier(program)
-    train, clock = back_to_back(program, chip.payload(images / 255).int().numpy())
-    expected = reference(
-        program,
-        {"input": lava_to_train(train)[:, None].astype(np.int64)},
-        steps=clock.steps,
-        batch=1,
-        interval=clock.reset_interval,
-        offset=clock.reset_offset,
-    )
-    run = chip.run(images / 255, record=True)
-    for p in program.populations:
-        found = run.spikes[p.name], run.registers[p.name].u, run.registers[p.name].v
-        windows = [clock.window(p.phase, sample) for sample in range(2)]
-        for values, key in zip(found, "suv", strict=True):
-            trace = getattr(expected[p.name], key)
-            theirs = np.stack([trace[window, 0] for window in windows], axis=1)
-            np.testing.assert_array_equal(values.numpy(), theirs, err_msg=f"{key} of {p.name}")
+    images = random_images(SMALL, 2, seed=5) / 255
+    expected = on_lavas_clock(bundle.program, TwinClassifier(bundle.program).payload(images))
+    assert_twin_equals(expected, bundle.program, images)
 
 
 def test_current_kept_over_two_blocks_reaches_each_population_by_its_own_weights(bundle):
