@@ -113,7 +113,8 @@ def _kind(path: Path) -> str:
 
 
 def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_simulation import read_input, simulate_twin
+    from ..sim.netx_input import read_input
+    from ..sim.netx_simulation import simulate_twin
 
     return simulate_twin(
         net,
@@ -126,7 +127,8 @@ def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
 
 
 def _net_lava(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_simulation import read_input, simulate_lava
+    from ..sim.netx_input import read_input
+    from ..sim.netx_simulation import simulate_lava
 
     return simulate_lava(net, read_input(source), trace=options["trace"], strict=options["strict"])
 

@@ -101,8 +101,9 @@ def _read_header(stream: BufferedIOBase, what: str) -> tuple[tuple[int, ...], bo
         version = np.lib.format.read_magic(stream)
         return HEADERS[version](stream)
     except (ValueError, KeyError) as error:
+        # numpy's own words go over several lines and advise to trust the file.
         raise FormatError(
-            f"expected a .npy header in {what}, got {error}; write it with numpy.savez"
+            f"expected a .npy header in {what}, got none that is whole; write it with numpy.savez"
         ) from error
 
 

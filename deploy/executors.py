@@ -51,9 +51,11 @@ def read_samples(path: Path) -> dict[str, np.ndarray]:
     """Reads `images` uint8 `[N, H, W, C]` or `frames` `[T, N, C, H, W]`.
 
     Raises:
-        DataError: If neither is there, or its type or shape is wrong.
+        DataError: If neither or both are there, or the type or shape is wrong.
     """
     arrays = read_arrays(path)
+    if "images" in arrays and "frames" in arrays:
+        raise DataError(f"expected images or frames in {path}, got both; leave one of them out")
     if "images" in arrays:
         images = arrays["images"]
         if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:

@@ -24,18 +24,34 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         FormatError: If the file is absent, truncated, foreign or holds objects.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise _refusal(path, "no file")
+    if not zipfile.is_zipfile(path):
+        raise _refusal(path, "another format, or a file that is cut short")
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        with archive:
-            return {name: archive[name] for name in archive.files}
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except DAMAGE as error:
-        said = str(error).partition("\n")[0] or type(error).__name__
-        reason = said if Path(path).is_file() else "no file"
-        raise FormatError(
-            f"expected an npz file of plain arrays at {path}, got {reason}; use numpy.savez"
-        ) from error
+        raise _refusal(path, _reason(error)) from error
+    # numpy hands over the bytes of a member that does not begin as an array does.
+    foreign = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if foreign:
+        raise _refusal(path, f"{foreign[0]!r}, which is no array")
+    return arrays
+
+
+def _refusal(path: Path, found: str) -> FormatError:
+    return FormatError(
+        f"expected an npz file of plain arrays at {path}, got {found}; write it with numpy.savez"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """In our words where numpy would advise to unpickle."""
+    if isinstance(error, ValueError):
+        return "an array that is damaged or holds Python objects"
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from ..core.errors import FormatError
 from .hdf5 import Fields
 
 MAX_NEURONS = 1 << 26
+MAX_DELAY = 62
 INT32 = 1 << 31
 
 
@@ -82,6 +83,40 @@ def read_scalar(layer: Fields, key: str) -> int:
         FormatError: If there are several, or a fraction, on which Lava fails.
     """
     return _counts(layer, key, (1,))[0]
+
+
+def read_delay(
+    layer: Fields, shape: tuple[int, ...], changes: list[str]
+) -> int | Int64[np.ndarray, "out in"]:
+    """Delays of a dense layer's synapses: one for all, or one for each of its weights.
+
+    Raises:
+        FormatError: If one is negative, or they are neither the outputs', nor the inputs', nor
+            one for each weight.
+    """
+    place = layer.place
+    if "delay" not in layer:
+        return 0
+    stated = read_whole(layer, "delay", changes)
+    if stated.min() < 0:
+        raise FormatError(
+            f"expected delays of at least 0 in {place}, got {stated.min()}; mend the layer"
+        )
+    delay = np.minimum(stated, MAX_DELAY)
+    if (stated > MAX_DELAY).any():
+        changes.append(f"delays up to {stated.max()} outside 0..{MAX_DELAY}")
+    if delay.ndim == 0:
+        return int(delay)
+    if delay.ndim == 1 and delay.size == shape[0]:
+        return np.repeat(delay[:, None], shape[1], axis=1)
+    if delay.ndim == 1 and delay.size == shape[1]:
+        return np.repeat(delay[None, :], shape[0], axis=0)
+    if delay.shape == shape:
+        return delay
+    raise FormatError(
+        f"expected delays for the outputs, the inputs or all of {list(shape)} in {place}, got "
+        f"shape {list(delay.shape)}; mend the layer"
+    )
 
 
 def _counts(layer: Fields, key: str, lengths: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,82 +1,19 @@
 """Running a `.net` file on an input file: the same arrays in and out for the twin and for Lava."""
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from ..core.axes import lava_to_map, lava_to_train, train_to_lava
 from ..core.errors import DataError, RangeError
-from .arrays import read_arrays
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
-from .netx import INPUT, NetxNetwork, read_netx
+from .netx import NetxNetwork, read_netx
+from .netx_input import NetxInput
+from .netx_layers import INPUT, misfit
 from .twin import Observer, Twin
-
-MAX_STEPS = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NetxInput:
-    """What drives a `.net` file, in Lava's axes.
-
-    Args:
-        steps: T.
-        x: External spikes or payload, `(W, H, C, T)` or `(N, T)`; None where a bias drives it.
-        input_bias: Bias mantissa of the input block, `(W, H, C)` or `(N,)`.
-        reset_interval: Steps between resets; None for none.
-        reset_offset: Shifts the phase of every reset.
-        input_message_bits: 0 for binary spikes, above 0 for a payload that multiplies.
-    """
-
-    steps: int
-    x: Int[np.ndarray, "..."] | None = None
-    input_bias: Int[np.ndarray, "..."] | None = None
-    reset_interval: int | None = None
-    reset_offset: int = 0
-    input_message_bits: int = 0
-
-    @property
-    def payload(self) -> tuple[int, int]:
-        """Least and greatest value that enters."""
-        if self.x is None or self.x.size == 0:
-            return 0, 1
-        return min(0, int(self.x.min())), max(1, int(self.x.max()))
-
-
-def read_input(path: Path) -> NetxInput:
-    """Reads a simulation's input.
-
-    Raises:
-        FormatError: If the file is no npz file of plain arrays.
-        DataError: If an array is missing, not finite or out of bounds.
-    """
-    arrays = read_arrays(path)
-    if "x" not in arrays and "input_bias" not in arrays:
-        raise DataError(
-            f"expected x or input_bias in {path}, got {', '.join(arrays) or 'nothing'}; add the "
-            f"network's input"
-        )
-    x, bias = (_whole(arrays, name, path) for name in ("x", "input_bias"))
-    steps = _number(arrays, "steps", path, least=1)
-    if steps is None:
-        raise DataError(f"expected steps in {path}, got none; add the number of steps")
-    if x is not None and (x.ndim == 0 or x.shape[-1] != steps):
-        raise DataError(
-            f"expected x in {path} to have {steps} steps on its last axis, got {list(x.shape)}; "
-            f"put time last"
-        )
-    return NetxInput(
-        steps=steps,
-        x=x,
-        input_bias=bias,
-        reset_interval=_number(arrays, "reset_interval", path, least=1),
-        reset_offset=_number(arrays, "reset_offset", path) or 0,
-        input_message_bits=_number(arrays, "input_message_bits", path) or 0,
-    )
 
 
 def simulate_twin(
@@ -127,7 +64,12 @@ def simulate_lava(
         OracleError: If Lava fails or hangs.
     """
     _drives(_opened(network, given, strict=strict), given, network)
-    request = LavaRequest(
+    return run_lava(netx_request(network, given), trace=trace, timeout=timeout)
+
+
+def netx_request(network: Path, given: NetxInput) -> LavaRequest:
+    """What asks Lava for the same run."""
+    return LavaRequest(
         network=network,
         steps=given.steps,
         x=given.x,
@@ -136,29 +78,21 @@ def simulate_lava(
         reset_offset=given.reset_offset,
         input_message_bits=given.input_message_bits,
     )
-    return run_lava(request, trace=trace, timeout=timeout)
 
 
 def _opened(network: Path, given: NetxInput, *, strict: bool) -> NetxNetwork:
-    """The network, after a warning for everything in it, or in its bias, that does not fit."""
+    """The network, after a warning for each layer, and for the input, that does not fit."""
     read = read_netx(
         network, message_bits=given.input_message_bits, payload=given.payload, strict=strict
     )
-    changes = [*read.warnings, *_bias_changes(given)]
-    if strict and changes:
-        raise RangeError(changes[0])
-    for change in changes:
-        warnings.warn(change, stacklevel=3)
+    lines = list(read.warnings)
+    if changes := list(given.changes()):
+        lines.append(misfit(f"the input of {network}", changes))
+    if strict and lines:
+        raise RangeError(lines[0])
+    for line in lines:
+        warnings.warn(line, stacklevel=3)
     return read
-
-
-def _bias_changes(given: NetxInput) -> list[str]:
-    bias = given.input_bias
-    if bias is None or (bias == bias.astype(np.int16)).all():
-        return []
-    return [
-        f"expected input_bias within int16, got {bias.min()}..{bias.max()}; computed as Lava does"
-    ]
 
 
 def _drives(
@@ -198,37 +132,3 @@ def _check_only(read: NetxNetwork, given: NetxInput, path: Path) -> None:
 
 def _lava(values: torch.Tensor, dtype: type) -> np.ndarray:
     return train_to_lava(values[:, 0].cpu().numpy().astype(dtype))
-
-
-def _whole(arrays: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray | None:
-    """Integers, fractions dropped towards zero as Lava does."""
-    if name not in arrays:
-        return None
-    array = arrays[name]
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise DataError(
-            f"expected finite numbers in {name} of {path}, got {array.dtype} with NaN, infinity or "
-            f"no numbers; mend the file"
-        )
-    # In float64, because the size of the least int64 is no int64.
-    peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))
-    if peak >= 1 << 31:
-        raise DataError(
-            f"expected 32-bit numbers in {name} of {path}, got up to {peak:g}; scale the input down"
-        )
-    return array.astype(np.int32)
-
-
-def _number(arrays: dict[str, np.ndarray], name: str, path: Path, *, least: int = 0) -> int | None:
-    if name not in arrays:
-        return None
-    array = arrays[name]
-    if array.size != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise DataError(f"expected one whole number {name} in {path}, got {array!r}; mend the file")
-    value = int(array.reshape(()))
-    if value != array.reshape(()) or not least <= value <= MAX_STEPS:
-        raise DataError(
-            f"expected a whole number {least}..{MAX_STEPS} as {name} of {path}, got "
-            f"{array.reshape(())}; mend the file"
-        )
-    return value

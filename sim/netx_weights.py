@@ -59,6 +59,18 @@ def recurrent_weights(
     return first, second
 
 
+def weight_changes(stated: Int[np.ndarray, "out in"], acting: DenseWeights) -> list[str]:
+    """What Lava makes of stated weights, in words; nothing where they act as they are."""
+    if np.array_equal(np.left_shift(stated, acting.shift), acting.weight):
+        return []
+    if not acting.weight.any():
+        largest = int(np.abs(stated).max())
+        return [f"weights of one sign up to {largest}, all of which Lava sets to 0"]
+    if stated.min() < MIXED_LOW or stated.max() > MIXED_HIGH:
+        return [f"weights {stated.min()}..{stated.max()} outside {MIXED_LOW}..{MIXED_HIGH}"]
+    return [f"weights of one sign, of which Lava rounds {int(stated.min())}"]
+
+
 def _netx(weight: np.ndarray, place: str) -> tuple[np.ndarray, int, int]:
     """Scaled weights, by how many bits, and how many bits of them the process shall keep."""
     high, low = int(weight.max()), int(weight.min())

@@ -19,7 +19,8 @@ from spikeproof.deploy.quantize import BIAS_MAX
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
-from spikeproof.sim.netx_simulation import read_input, simulate_twin
+from spikeproof.sim.netx_input import read_input
+from spikeproof.sim.netx_simulation import simulate_twin
 from spikeproof.sim.nir_file import write_nir
 from spikeproof.tests.deploy.networks import (
     CLASSES,

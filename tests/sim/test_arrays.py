@@ -1,5 +1,6 @@
 import contextlib
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -59,16 +60,26 @@ def single(path):
         np.save(stream, np.arange(3))
 
 
+def archive_of_text(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", "three")
+
+
+OTHER = "another format, or a file that is cut short"
 SPOILT = {
-    "no file": lambda path: None,
-    "is no zip": lambda path: path.write_bytes(b"PK not really"),
-    "empty": lambda path: path.write_bytes(b""),
-    "a single array": single,
-    "truncated": truncated,
-    "damaged": damaged,
-    "objects": lambda path: np.savez(path, x=np.array([{}, None], dtype=object)),
-    "text": lambda path: path.write_text("x = 3"),
-    "folder": lambda path: path.mkdir(),
+    "absent": (lambda path: None, "no file"),
+    "a folder": (lambda path: path.mkdir(), "no file"),
+    "no zip": (lambda path: path.write_bytes(b"PK not really"), OTHER),
+    "empty": (lambda path: path.write_bytes(b""), OTHER),
+    "text": (lambda path: path.write_text("x = 3"), OTHER),
+    "a single array": (single, OTHER),
+    "truncated": (truncated, OTHER),
+    "damaged": (damaged, ".+"),
+    "objects": (
+        lambda path: np.savez(path, x=np.array([{}, None], dtype=object)),
+        "an array that is damaged or holds Python objects",
+    ),
+    "an archive of text": (archive_of_text, "'x', which is no array"),
 }
 
 
@@ -86,8 +97,10 @@ def test_any_changed_byte_is_refused_or_harmless(tmp_path_factory, place, change
 @pytest.mark.parametrize("kind", SPOILT)
 def test_other_files_are_refused(tmp_path, kind):
     path = tmp_path / "a.npz"
-    SPOILT[kind](path)
-    message = f"expected an npz file of plain arrays at {re.escape(str(path))}, got .*use numpy"
+    make, found = SPOILT[kind]
+    make(path)
+    message = f"expected an npz file of plain arrays at {re.escape(str(path))}, got {found}; write"
     with pytest.raises(FormatError, match=message) as raised:
         read_arrays(path)
     assert "\n" not in str(raised.value)
+    assert "pickle" not in str(raised.value)

@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from spikeproof.sim.lava import LavaRequest, run_lava, run_lava_many
-from spikeproof.sim.netx_simulation import NetxInput, simulate_twin
+from spikeproof.sim.lava import run_lava, run_lava_many
+from spikeproof.sim.netx_input import NetxInput
+from spikeproof.sim.netx_simulation import netx_request, simulate_twin
 from spikeproof.tests.sim.lava_programs import assert_equal_traces
 
 FOLDER = "tests/lava/lib/dl/netx"
@@ -42,10 +43,6 @@ def ntidigits(folder, *, start, steps):
     return path, NetxInput(steps=steps, x=x.astype(np.int32))
 
 
-def request_of(network, given):
-    return LavaRequest(network=network, **vars(given))
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """The small ones, run in one worker."""
@@ -57,7 +54,7 @@ def ran(tmp_path_factory):
         "mnist": image_driven("mnist.net", rng.integers(-50, 255, 784), steps=24),
         "ntidigits": ntidigits(tmp_path_factory.mktemp("nets"), start=1000, steps=60),
     }
-    found = run_lava_many([request_of(*case) for case in cases.values()], timeout=280.0)
+    found = run_lava_many([netx_request(*case) for case in cases.values()], timeout=280.0)
     return {name: (*case, f) for (name, case), f in zip(cases.items(), found, strict=True)}
 
 
@@ -78,7 +75,7 @@ def test_shipped_network_is_equal_on_twin_and_lava(ran, name):
 @pytest.mark.timeout(1200)
 def test_pilotnet_is_equal_on_twin_and_lava():
     network, given = pilotnet()
-    assert_twin_equals(network, given, run_lava(request_of(network, given), timeout=1000.0))
+    assert_twin_equals(network, given, run_lava(netx_request(network, given), timeout=1000.0))
 
 
 @pytest.mark.lava
@@ -86,4 +83,4 @@ def test_pilotnet_is_equal_on_twin_and_lava():
 @pytest.mark.timeout(1200)
 def test_ntidigits_is_equal_on_twin_and_lava_over_many_steps(tmp_path):
     network, given = ntidigits(tmp_path, start=0, steps=1000)
-    assert_twin_equals(network, given, run_lava(request_of(network, given), timeout=1000.0))
+    assert_twin_equals(network, given, run_lava(netx_request(network, given), timeout=1000.0))

@@ -8,7 +8,8 @@ import pytest
 from spikeproof.core.errors import DataError, FormatError, RangeError, UnsupportedNodeError
 from spikeproof.sim import netx_simulation
 from spikeproof.sim.arrays import read_arrays
-from spikeproof.sim.netx_simulation import NetxInput, read_input, simulate_lava, simulate_twin
+from spikeproof.sim.netx_input import NetxInput, read_input
+from spikeproof.sim.netx_simulation import simulate_lava, simulate_twin
 
 GOLDEN = ("mlp_cuba", "conv_reset", "wrap_clip")
 
@@ -22,12 +23,9 @@ def write_net(path, *, neuron=(), kind="dense", **fields):
     """Four inputs, three neurons with whatever else `fields` say."""
     weight = np.arange(12).reshape(3, 4) % 7 - 2
     layer = {"type": kind, "shape": [3], "weight": weight} | fields
-    layer |= {
-        f"neuron/{name}": value
-        for name, value in (
-            {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 5} | dict(neuron)
-        ).items()
-    }
+    if neuron is not None:
+        values = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 5} | dict(neuron)
+        layer |= {f"neuron/{name}": value for name, value in values.items()}
     with h5py.File(path, "w") as file:
         for index, fields in enumerate([{"type": "input", "shape": [4]}, layer]):
             for name, value in fields.items():
@@ -139,6 +137,10 @@ X = np.ones((4, 6))
         ({"x": X, "steps": 6, "reset_interval": 0}, "as reset_interval of .*, got 0"),
         ({"x": X, "steps": 6, "reset_offset": -1}, "as reset_offset of .*, got -1"),
         ({"x": X, "steps": 6, "input_message_bits": -1}, "as input_message_bits of .*, got -1"),
+        (
+            {"x": X, "steps": 6, "input_message_bits": 33},
+            r"0\.\.32 as input_message_bits",
+        ),
     ],
 )
 def test_input_that_says_nothing_lawful_is_refused(tmp_path, arrays, message):
@@ -203,10 +205,10 @@ def test_input_block_takes_its_bias_alone(tmp_path, fields, message):
 
 def test_bias_beyond_int16_wraps_with_a_warning(tmp_path):
     bias = np.full((3, 2, 1), 32769, np.int32)
-    with pytest.warns(UserWarning, match="input_bias within int16, got 32769..32769"):
+    with pytest.warns(UserWarning, match=r"input_bias 32769\.\.32769 outside int16"):
         found = twin(block(tmp_path / "a.net"), x=None, input_bias=bias)
     assert (found["v0"][..., 0] == -32767 * 64).all()
-    with pytest.raises(RangeError, match="expected input_bias within int16"):
+    with pytest.raises(RangeError, match=r"expected the input of .*a.net to fit the chip"):
         twin(tmp_path / "a.net", x=None, input_bias=bias, strict=True)
 
 
@@ -216,6 +218,7 @@ OUT_OF_RANGE = {
     "delay": ({"delay": np.array([0, 70, 1])}, "delays .*70 outside 0..62"),
     "bias": ({"bias": np.array([40000, 0, 0])}, "biases up to 40000 outside int16"),
     "fraction": ({"weight": np.arange(12).reshape(3, 4) - 1.5}, "fractions in weight"),
+    "no neuron": ({"neuron": None}, "no neuron, for which u integrates without decay"),
 }
 
 
@@ -233,6 +236,62 @@ def test_strict_refuses_numbers_out_of_range(tmp_path, name):
     fields, message = OUT_OF_RANGE[name]
     with pytest.raises(RangeError, match=message):
         twin(write_net(tmp_path / "a.net", **fields), strict=True)
+
+
+BEYOND = {
+    "fractions": ({"x": np.full((4, 6), 1.5)}, "fractions in x"),
+    "not binary": ({"x": np.full((4, 6), -3)}, r"x -3\.\.-3 outside 0\.\.1 of binary spikes"),
+    "payload": (
+        {"x": np.eye(4, 6) * 300, "input_message_bits": 8},
+        r"x 0\.\.300 outside -128\.\.127 of 8 message bits",
+    ),
+    "both": (
+        {"x": np.full((4, 6), 200.5), "input_message_bits": 8},
+        r"fractions in x; x 200\.\.200 outside -128\.\.127",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_input_that_does_not_fit_warns_once_and_strict_refuses_it(tmp_path, name):
+    fields, message = BEYOND[name]
+    network = write_net(tmp_path / "a.net")
+    given = read_input(save(tmp_path / "in.npz", steps=6, **fields))
+    with pytest.warns(UserWarning, match=message) as caught:
+        simulate_twin(network, given, trace=False, strict=False)
+    assert len(caught) == 1
+    with pytest.raises(RangeError, match=message):
+        simulate_twin(network, given, trace=False, strict=True)
+
+
+def test_fractions_of_an_input_bias_are_told(tmp_path):
+    save(tmp_path / "in.npz", input_bias=np.full((3, 2, 1), -2.5), steps=6)
+    given = read_input(tmp_path / "in.npz")
+    with pytest.warns(UserWarning, match="the input of .* got fractions in input_bias; computed"):
+        found = simulate_twin(block(tmp_path / "a.net"), given, trace=True, strict=False)
+    assert (found["v0"][..., 0] == -2 * 64).all()
+
+
+@pytest.mark.parametrize(("bits", "low", "high"), [(0, 0, 1), (1, -1, 0), (9, -256, 255)])
+def test_payload_at_the_ends_of_its_bits_fits(bits, low, high):
+    x = np.array([[low, high]], dtype=np.int32)
+    assert not list(NetxInput(steps=2, x=x, input_message_bits=bits).changes())
+    assert list(NetxInput(steps=2, x=x + 1, input_message_bits=bits).changes())
+
+
+def test_reset_offset_without_resets_is_refused(tmp_path):
+    path = save(tmp_path / "in.npz", x=np.ones((4, 6)), steps=6, reset_offset=2)
+    with pytest.raises(DataError, match="expected a reset_interval with reset_offset 2, got none"):
+        read_input(path)
+
+
+def test_a_layer_without_neurons_integrates_and_never_fires(tmp_path):
+    network = write_net(tmp_path / "a.net", neuron=None, weight=np.full((3, 4), 100) - np.eye(3, 4))
+    with pytest.warns(UserWarning, match="no neuron"):
+        found = twin(network)
+    assert (np.diff(found["u0"][:, 1:]) == 399 * 64).all()
+    np.testing.assert_array_equal(found["v0"], found["u0"])
+    assert not found["s0"].any()
 
 
 def test_strict_takes_what_fits(tmp_path):

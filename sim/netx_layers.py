@@ -1,0 +1,204 @@
+"""Layers of a `.net` file, one reader a kind: each adds to the network read so far."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..core.errors import FormatError, UnsupportedNodeError
+from .hdf5 import Fields
+from .netx_fields import MAX_NEURONS, read_delay, read_matrix, read_pair, read_shape, read_whole
+from .netx_neurons import read_population
+from .netx_weights import dense_weights, recurrent_weights, weight_changes
+from .program import Population, Program, Source, Synapse
+
+INPUT = "input"
+RECURRENT = "dense_rec"
+
+
+def misfit(what: str, changes: Iterable[str]) -> str:
+    """The one line that tells what of a layer, or of the input, does not fit the chip."""
+    return f"expected {what} to fit the chip, got {'; '.join(changes)}; computed as Lava does"
+
+
+@dataclass
+class Build:
+    """The network as far as it has been read."""
+
+    path: str
+    message_bits: int
+    payload: tuple[int, int]
+    sources: list[Source] = field(default_factory=list)
+    populations: list[Population] = field(default_factory=list)
+    synapses: list[Synapse] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    declared: tuple[int, ...] | None = None
+    is_flattened: bool = False
+
+    def entry(self, shape: tuple[int, ...]) -> str:
+        """Name of what feeds the next layer; the external input comes into being here."""
+        if self.populations:
+            return self.populations[-1].name
+        low, high = self.payload if self.message_bits else (0, 1)
+        self.sources.append(
+            Source(name=INPUT, shape=shape, low=low, high=high, message_bits=self.message_bits)
+        )
+        return INPUT
+
+    def peak(self, name: str) -> int:
+        """Greatest size of a value that a layer gets."""
+        is_external = bool(self.sources) and self.sources[0].name == name
+        return max(map(abs, self.payload)) if is_external and self.message_bits else 1
+
+    def add(self, population: Population, changes: list[str]) -> None:
+        """Adds the next population, numbered and phased by its place."""
+        self.populations.append(replace(population, phase=len(self.populations)))
+        if changes:
+            self.warnings.append(misfit(f"{population.name} of {self.path}", changes))
+
+    def program(self) -> Program:
+        """The whole network.
+
+        Raises:
+            FormatError: If no layer has neurons.
+        """
+        if not self.populations:
+            raise FormatError(
+                f"expected a layer with neurons in {self.path}, got none; add a conv or dense layer"
+            )
+        return Program(
+            sources=tuple(self.sources),
+            populations=tuple(self.populations),
+            synapses=tuple(self.synapses),
+            outputs=(self.populations[-1].name,),
+        )
+
+
+def _input(build: Build, layer: Fields, name: str) -> None:
+    if build.populations or build.declared is not None:
+        raise FormatError(
+            f"expected one input in {build.path}, got {name} as a second; keep only the first"
+        )
+    shape = read_shape(layer)
+    if "neuron" not in layer:
+        build.declared = shape
+        return
+    changes: list[str] = []
+    # netx keeps the bias of an input block for its caller and never applies it.
+    build.add(read_population(layer, name, shape, changes, takes_bias=False), changes)
+
+
+def _conv(build: Build, layer: Fields, name: str) -> None:
+    if build.is_flattened:
+        raise FormatError(
+            f"expected a dense layer after flatten, got {name} of {build.path}, a convolution; "
+            f"remove the flatten"
+        )
+    shape, changes = read_shape(layer), []
+    weight = read_whole(layer, "weight", changes)
+    if weight.ndim == 5 and weight.shape[4] == 1:
+        weight = weight[..., 0]
+    given = build.populations[-1].shape if build.populations else build.declared
+    if weight.ndim != 4 or given is None or len(given) != 3:
+        raise FormatError(
+            f"expected {name} of {build.path} to have a weight [out, in, kH, kW] and an input "
+            f"(C, H, W), got {list(weight.shape)} and {given}; state the input's shape"
+        )
+    population = read_population(layer, name, shape, changes)
+    synapse = Synapse(
+        source=build.entry(given),
+        target=name,
+        weight=weight.astype(np.int32),
+        stride=read_pair(layer, "stride"),
+        padding=read_pair(layer, "padding"),
+        dilation=read_pair(layer, "dilation"),
+        groups=read_pair(layer, "groups")[0],
+    )
+    _check_padding(synapse, given, layer.place)
+    build.synapses.append(synapse)
+    build.add(population, changes)
+
+
+def _flatten(build: Build, layer: Fields, name: str) -> None:
+    del layer, name
+    build.is_flattened = True
+
+
+def _dense(build: Build, layer: Fields, name: str) -> None:
+    shape = (int(np.prod(read_shape(layer))),)
+    changes: list[str] = []
+    stated = read_matrix(layer, "weight", shape[0], changes)
+    previous = build.populations[-1].shape if build.populations else None
+    if previous is not None and (len(previous) == 3) != build.is_flattened:
+        raise FormatError(
+            f"expected {name} of {build.path} to follow a map through flatten and a vector without "
+            f"it, got an input of shape {previous}; mend the layer list"
+        )
+    build.is_flattened = False
+    place = f"{name} of {build.path}"
+    population = read_population(layer, name, shape, changes)
+    source = build.entry((stated.shape[1],))
+    if layer.text("type") == RECURRENT:
+        _add_recurrent(build, layer, population, source, stated, changes)
+        return
+    # With delays, zeros included, Lava sums in 64 bits: no size of input wraps a sum.
+    peak = 1 if "delay" in layer else build.peak(source)
+    acting = dense_weights(stated, place=place, peak=peak)
+    changes += weight_changes(stated, acting)
+    delay = read_delay(layer, stated.shape, changes)
+    build.synapses.append(
+        Synapse(
+            source=source,
+            target=name,
+            weight=acting.weight,
+            shift=acting.shift,
+            delay=delay,
+        )
+    )
+    build.add(population, changes)
+
+
+def _add_recurrent(
+    build: Build,
+    layer: Fields,
+    population: Population,
+    source: str,
+    stated: np.ndarray,
+    changes: list[str],
+) -> None:
+    name, place = population.name, f"{population.name} of {build.path}"
+    if "delay" in layer:
+        raise UnsupportedNodeError(
+            f"expected no delay in the recurrent {place}, got one; Lava's result is not known"
+        )
+    recurrent = read_matrix(layer, "weight_rec", population.size, changes)
+    if recurrent.shape[1] != population.size:
+        raise FormatError(
+            f"expected weight_rec of {place} to be square, got {list(recurrent.shape)}; mend the "
+            f"layer"
+        )
+    halves = recurrent_weights(stated, recurrent, place=place, peak=build.peak(source))
+    for start, given, half in zip((source, name), (stated, recurrent), halves, strict=True):
+        changes += weight_changes(given, half)
+        build.synapses.append(
+            Synapse(source=start, target=name, weight=half.weight, shift=half.shift)
+        )
+    build.add(population, changes)
+
+
+LAYERS: dict[str, Callable[[Build, Fields, str], None]] = {
+    "input": _input,
+    "conv": _conv,
+    "flatten": _flatten,
+    "dense": _dense,
+    RECURRENT: _dense,
+}
+
+
+def _check_padding(synapse: Synapse, shape: tuple[int, ...], place: str) -> None:
+    height, width = (n + 2 * p for n, p in zip(shape[1:], synapse.padding, strict=True))
+    if shape[0] * height * width > MAX_NEURONS:
+        raise FormatError(
+            f"expected a padded input of at most 2^26 values in {place}, got {shape} with padding "
+            f"{synapse.padding}; mend the layer"
+        )
