@@ -5,13 +5,14 @@ in int32; where Lava's own int32 sums would wrap, these wrap too.
 """
 
 import torch
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 from torch import Tensor
 
 from .program import DECAY_UNITY, STATE_SHIFT
 
 STATE_MAX = 1 << 23
 """u may reach ±2²³; v is clipped one below."""
+INT32 = 1 << 31
 DECAY_BITS = 12
 
 
@@ -67,6 +68,17 @@ def step(
     return u, v.clamp(1 - STATE_MAX, STATE_MAX - 1)
 
 
-def wrap_activation(x: Int32[Tensor, "*axes"]) -> Int32[Tensor, "*axes"]:
-    """A convolution's sum in Lava: taken modulo 2²⁴ into −2²³..2²³ − 1."""
-    return ((x + STATE_MAX) & (2 * STATE_MAX - 1)) - STATE_MAX
+def convolved_activation(sums: Int64[Tensor, "*axes"]) -> Int32[Tensor, "*axes"]:
+    """A convolution's sums in Lava: taken modulo 2²⁴ into −2²³..2²³ − 1.
+
+    Lava sums in float64 and casts to int32 first. C leaves open what becomes of a number that int32
+    does not hold; x86 makes it −2³¹, which the modulo turns into 0.
+    """
+    held = (sums >= -INT32) & (sums < INT32)
+    wrapped = ((sums + STATE_MAX) & (2 * STATE_MAX - 1)) - STATE_MAX
+    return torch.where(held, wrapped, 0).to(torch.int32)
+
+
+def dense_activation(sums: Int64[Tensor, "*axes"]) -> Int32[Tensor, "*axes"]:
+    """A dense synapse's sums in Lava, before their shift: taken modulo 2³²."""
+    return sums.to(torch.int32)

@@ -21,7 +21,7 @@ from torch.nn.grad import conv2d_input
 
 from ..core.errors import RangeError
 from .byte_conv import BYTE, ByteConv, fits, missing_reason
-from .fixed_point import STATE_MAX, wrap_activation
+from .fixed_point import INT32, STATE_MAX, convolved_activation, dense_activation
 from .program import Synapse
 
 FLOAT32_EXACT = 1 << 24
@@ -99,6 +99,11 @@ class Kernel:
             "groups": synapse.groups,
         }
         self.can_wrap = activation_bound(synapse, low=low, high=high) >= _wrap_limit(synapse)
+        # With delays Lava sums products of 32 bits in 64.
+        largest = max(-low, high) * int(np.abs(weight.astype(np.int64)).max(initial=0))
+        self._wraps_products = (
+            not synapse.is_conv and synapse.is_delayed and synapse.shift > 0 and largest >= INT32
+        )
         self._bytes: ByteConv | None = None
         self._parts: list[Part] = []
         if synapse.is_conv and dtype == torch.float64:
@@ -120,8 +125,8 @@ class Kernel:
         """Weighted sums of `x`, integers held in floats. Differentiable in `x`."""
         x = x.to(torch.float32 if self._parts else self.weight.dtype)
         if self.synapse.is_conv:
-            return self._wrapped(self._conv(x), wrap_activation)
-        sums = self._wrapped(F.linear(x.flatten(1), self.weight), lambda sums: sums)
+            return self._wrapped(self._conv(x), convolved_activation)
+        sums = self._dense(x.flatten(1))
         return straight_through(sums / 2**self.synapse.shift, torch.floor)
 
     def adjoint(self, grad: Float[Tensor, "B *target"], shape: torch.Size) -> Tensor:
@@ -130,6 +135,18 @@ class Kernel:
             # A gradient need not be exact: float32 is five times as fast.
             return conv2d_input(shape, self.weight.float(), grad.float(), **self._geometry)
         return (grad.to(self.weight.dtype) @ self.weight / 2**self.synapse.shift).reshape(shape)
+
+    def _dense(self, x: Tensor) -> Tensor:
+        sums = F.linear(x, self.weight)
+        if self._wraps_products:
+            return straight_through(sums, lambda _: self._wrapped_products(x))
+        return self._wrapped(sums, dense_activation)
+
+    def _wrapped_products(self, x: Tensor) -> Tensor:
+        """Sums of products, each of which wraps in 32 bits."""
+        whole = x.detach().to(torch.int64)
+        products = ((whole * row).to(torch.int32) for row in self.weight.to(torch.int64))
+        return torch.stack([p.sum(1, dtype=torch.int64) for p in products], dim=1).to(x.dtype)
 
     def _conv(self, x: Tensor) -> Tensor:
         in_bytes = self._bytes is not None and self._bytes.pays(x)
@@ -162,7 +179,7 @@ class Kernel:
     def _wrapped(self, sums: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
         if not self.can_wrap:
             return sums
-        return straight_through(sums, lambda x: rule(x.to(torch.int64).to(torch.int32)).to(x.dtype))
+        return straight_through(sums, lambda x: rule(x.to(torch.int64)).to(x.dtype))
 
 
 class _Fast(torch.autograd.Function):
@@ -233,12 +250,11 @@ def _wrap_limit(synapse: Synapse) -> int:
     """Least activation at which Lava wraps a sum, and it matters that it does so right there.
 
     A dense sum is an int32: only before a shift does that differ from wrapping later. With delays
-    Lava sums in int64 and wraps behind the shift.
+    Lava sums in int64 and wraps behind the shift, or each product.
     """
     if synapse.is_conv:
         return STATE_MAX
-    is_delayed = not isinstance(synapse.delay, int) or synapse.delay > 0
-    return FLOAT64_EXACT if is_delayed else (1 << 31) >> synapse.shift
+    return FLOAT64_EXACT if synapse.is_delayed else INT32 >> synapse.shift
 
 
 def straight_through(x: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:

@@ -90,7 +90,7 @@ def _weigh(synapse: Synapse, entry: Any, shape: tuple[int, ...], message_bits: i
         "num_weight_bits": ALL_BITS["mixed" if mixed else "one sign"],
         "num_message_bits": message_bits,
     }
-    if np.any(synapse.delay):
+    if synapse.is_delayed:
         delays = np.broadcast_to(synapse.delay, weight.shape).astype(int)
         process = dense.DelayDense(**options, delays=delays)
     else:

@@ -106,7 +106,8 @@ def read_delay(
     if (stated > MAX_DELAY).any():
         changes.append(f"delays up to {stated.max()} outside 0..{MAX_DELAY}")
     if delay.ndim == 0:
-        return int(delay)
+        # Zeros too, where they are stated, are summed by Lava's process for delays.
+        return int(delay) or np.zeros(shape, np.int64)
     if delay.ndim == 1 and delay.size == shape[0]:
         return np.repeat(delay[:, None], shape[1], axis=1)
     if delay.ndim == 1 and delay.size == shape[1]:

@@ -141,9 +141,9 @@ def _dense(build: Build, layer: Fields, name: str) -> None:
     if layer.text("type") == RECURRENT:
         _add_recurrent(build, layer, population, source, stated, changes)
         return
-    # With delays, zeros included, Lava sums in 64 bits: no size of input wraps a sum.
-    peak = 1 if "delay" in layer else build.peak(source)
-    acting = dense_weights(stated, place=place, peak=peak)
+    acting = dense_weights(
+        stated, place=place, peak=build.peak(source), is_delayed="delay" in layer
+    )
     changes += weight_changes(stated, acting)
     delay = read_delay(layer, stated.shape, changes)
     build.synapses.append(

@@ -28,7 +28,7 @@ def read_population(
         takes_bias: Whether Lava gives them the bias that the layer states.
 
     Raises:
-        UnsupportedNodeError: If they are of another type than CUBA.
+        UnsupportedNodeError: If they are of another type than CUBA, or state message bits.
         FormatError: If a field is missing or says nothing lawful.
     """
     bias = _bias(layer, shape, changes) if takes_bias and "bias" in layer else None
@@ -41,6 +41,11 @@ def read_population(
         raise UnsupportedNodeError(
             f"expected neurons of {name} to be {' or '.join(NEURON_TYPES)}, got {kind!r}; other "
             f"neurons follow other equations"
+        )
+    if "messageBits" in neuron:
+        raise UnsupportedNodeError(
+            f"expected no messageBits in neurons of {name}, got the field; lava-dl fails on it, "
+            f"these neurons send 0 and 1"
         )
     stated = {key: read_scalar(neuron, key) for key in LIMITS}
     changes += [

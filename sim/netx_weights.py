@@ -26,19 +26,22 @@ class DenseWeights:
     shift: int
 
 
-def dense_weights(weight: Int[np.ndarray, "out in"], *, place: str, peak: int = 1) -> DenseWeights:
+def dense_weights(
+    weight: Int[np.ndarray, "out in"], *, place: str, peak: int = 1, is_delayed: bool = False
+) -> DenseWeights:
     """The weights that Lava applies for those that a `.net` file states.
 
     Args:
         weight: As stated, whole numbers.
         place: File and layer, for messages.
         peak: Greatest size of an input value.
+        is_delayed: Whether delays are stated, zeros included: 64 bits sum products of 32.
 
     Raises:
         FormatError: If all are zero, which Lava cannot load.
     """
     scaled, bits, kept = _netx(weight, place)
-    return _undo_shift(_process(scaled, kept), bits, peak)
+    return _undo_shift(_process(scaled, kept), bits, peak, is_delayed=is_delayed)
 
 
 def recurrent_weights(
@@ -103,17 +106,20 @@ def _process(weight: np.ndarray, kept: int) -> np.ndarray:
     return sign * np.left_shift(np.right_shift(clipped, dropped), dropped)
 
 
-def _undo_shift(weight: np.ndarray, bits: int, peak: int) -> DenseWeights:
+def _undo_shift(
+    weight: np.ndarray, bits: int, peak: int, *, is_delayed: bool = False
+) -> DenseWeights:
     """Takes the final shift into the weights where that is exact."""
-    if (weight % (1 << max(bits, 0))).any() or _loses_bits(weight, bits, peak):
+    size = np.abs(weight.astype(np.int64))
+    in_32_bits = size.max(initial=0) if is_delayed else size.sum(axis=1).max(initial=0)
+    if (weight % (1 << max(bits, 0))).any() or _loses_bits(int(in_32_bits) * peak, bits):
         return DenseWeights(weight=weight, shift=bits)
     return DenseWeights(weight=weight >> max(bits, 0), shift=0)
 
 
-def _loses_bits(weight: np.ndarray, bits: int, peak: int) -> bool:
-    """Whether a sum of 32 bits wraps before its shift, and it shows.
+def _loses_bits(largest: int, bits: int) -> bool:
+    """Whether what is held in 32 bits wraps before its shift, and it shows.
 
     Up to six bits lost on top do not: the neuron shifts its activation left by as many.
     """
-    largest = int(np.abs(weight.astype(np.int64)).sum(axis=1).max(initial=0)) * peak
     return bits > STATE_SHIFT and largest >= 1 << 31

@@ -136,6 +136,11 @@ class Synapse:
         return self.weight.ndim == 4
 
     @property
+    def is_delayed(self) -> bool:
+        """Whether delays are stated, if only zeros for each weight: Lava sums otherwise then."""
+        return not isinstance(self.delay, int) or self.delay > 0
+
+    @property
     def label(self) -> str:
         """`source -> target`, for messages."""
         return f"{self.source} -> {self.target}"

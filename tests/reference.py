@@ -91,6 +91,7 @@ def arriving(
 ) -> np.ndarray:
     """Activation at one step: spikes emitted one step, plus the delay, before."""
     delays = np.broadcast_to(np.asarray(synapse.delay), synapse.weight.shape[:2])
+    delayed = isinstance(synapse.delay, np.ndarray) or synapse.delay > 0
     total = np.zeros((train.shape[1], *shape), np.int64)
     for delay in np.unique(delays):
         emitted = column - 1 - int(delay)
@@ -100,10 +101,10 @@ def arriving(
             total += convolved(synapse, train[emitted], shape)
         else:
             weight = np.where(delays == delay, synapse.weight, 0).astype(np.int64)
-            flat = train[emitted].reshape(train.shape[1], -1)
-            sums = flat @ weight.T
-            # Without delays Lava sums in 32 bits before the shift, with them in 64.
-            total += (sums if delays.any() else int32(sums)) // 2**synapse.shift
+            products = train[emitted].reshape(train.shape[1], 1, -1) * weight
+            # Without delays Lava sums in 32 bits before the shift, with them products of 32 in 64.
+            sums = int32(products).sum(2) if delayed else int32(products.sum(2))
+            total += sums // 2**synapse.shift
     return total
 
 
@@ -118,4 +119,5 @@ def convolved(synapse: Synapse, x: np.ndarray, shape: tuple[int, ...]) -> np.nda
         rows = row * tall + down * np.arange(shape[1])
         columns = column * wide + right * np.arange(shape[2])
         total[:, o] += int(synapse.weight[o, i, row, column]) * plane[:, rows][:, :, columns]
-    return (total + REGISTER) % 2**24 - REGISTER
+    # On x86 a float64 that int32 does not hold becomes -2³¹, of which the modulo leaves 0.
+    return np.where(np.abs(total) < 2**31, (total + REGISTER) % 2**24 - REGISTER, 0)

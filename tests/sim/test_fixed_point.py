@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeproof.sim.fixed_point import STATE_MAX, decay, step, wrap, wrap_activation
+from spikeproof.sim.fixed_point import STATE_MAX, convolved_activation, decay, step, wrap
 
 RATES = [0, 1, 2048, 4095, 4096]
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -79,15 +79,18 @@ def test_wrap_keeps_what_fits(u):
         (-STATE_MAX - 1, STATE_MAX - 1),
         (2 * STATE_MAX, 0),
         (5 * STATE_MAX, -STATE_MAX),
+        ((1 << 31) - 1, -1),
+        ((1 << 31) + 1, 0),
+        (-(1 << 31) - 1, 0),
     ],
 )
 def test_wrap_of_activations_is_at_the_24_bit_edges(x, expected):
-    assert wrap_activation(int32(x)).item() == expected
+    assert convolved_activation(torch.tensor(x)).item() == expected
 
 
 @given(INT32)
 def test_wrap_of_activations_is_modulo_24_bits(x):
-    wrapped = wrap_activation(int32(x)).item()
+    wrapped = convolved_activation(torch.tensor(x)).item()
     assert (wrapped - x) % 2**24 == 0
     assert -STATE_MAX <= wrapped < STATE_MAX
 

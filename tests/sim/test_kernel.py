@@ -129,9 +129,22 @@ def test_shifts_round_down():
 
 
 def test_sums_without_delay_overflow_in_32_bits_before_the_shift():
-    assert apply(synapse([[-255]], shift=8), [[2**24]], peak=2**24).item() == 2**16
-    delayed = synapse([[-255]], shift=8, delay=1)
-    assert apply(delayed, [[2**24]], peak=2**24).item() == -255 * 2**16
+    x = [[2**22, 2**22, 2**22]]
+    given, delayed = ([[-255, -255, -255]], {"shift": 8, "delay": 1})
+    assert apply(synapse(given, shift=8), x, peak=2**22).item() == (2**32 - 765 * 2**22) >> 8
+    assert apply(synapse(given, **delayed), x, peak=2**22).item() == -765 * 2**14
+
+
+@pytest.mark.parametrize("delay", [1, np.zeros((1, 2), np.int64)])
+def test_each_delayed_product_overflows_in_32_bits(delay):
+    given = synapse([[-255, 128]], shift=8, delay=delay)
+    assert apply(given, [[2**24, 5]], peak=2**24).item() == (2**24 + 640) >> 8
+
+
+def test_convolution_sums_that_int32_does_not_hold_become_zero():
+    given = synapse(np.full((1, 1, 1, 1), 3))
+    sums = [apply(given, [[[[x]]]], peak=2**30).item() for x in (2**30, -(2**30), 2**29 + 1)]
+    assert sums == [0, 0, 3]
 
 
 def test_gradients_pass_wraps_and_shifts_as_if_they_were_not_there():

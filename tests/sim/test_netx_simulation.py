@@ -74,7 +74,8 @@ def test_without_trace_there_are_only_spikes(tmp_path):
 
 def test_payload_multiplies_only_with_message_bits(tmp_path):
     network, x = write_net(tmp_path / "a.net", neuron={"vThMant": 131071}), np.full((4, 6), -3)
-    plain = twin(network, x=x)["u0"]
+    with pytest.warns(UserWarning, match="outside 0..1 of binary spikes"):
+        plain = twin(network, x=x)["u0"]
     assert (plain == twin(network)["u0"]).all()
     assert (twin(network, x=x, input_message_bits=8)["u0"][:, 1] == -3 * plain[:, 1]).all()
 
@@ -236,6 +237,12 @@ def test_strict_refuses_numbers_out_of_range(tmp_path, name):
     fields, message = OUT_OF_RANGE[name]
     with pytest.raises(RangeError, match=message):
         twin(write_net(tmp_path / "a.net", **fields), strict=True)
+
+
+def test_neurons_with_message_bits_are_refused(tmp_path):
+    network = write_net(tmp_path / "a.net", neuron={"messageBits": 8})
+    with pytest.raises(UnsupportedNodeError, match="expected no messageBits in neurons of layer1"):
+        twin(network)
 
 
 BEYOND = {

@@ -79,6 +79,13 @@ def test_sums_of_32_bits_that_lose_more_than_six_keep_their_shift(peak, shift):
     np.testing.assert_array_equal(found.weight, [[1 << shift, 0], [0, -1 << shift]])
 
 
+@pytest.mark.parametrize(("peak", "shift"), [(2**24 - 1, 0), (2**24, 7)])
+def test_with_delays_it_is_products_that_lose_bits(peak, shift):
+    weight = np.array([[1, -1, 1, -1]])
+    found = dense_weights(weight, place="layer1", peak=peak, is_delayed=True)
+    assert (found.shift, found.weight.tolist()) == (shift, (weight << shift).tolist())
+
+
 def test_six_bits_lost_on_top_do_not_matter():
     found = dense_weights(np.array([[2, -1]]), place="layer1", peak=2**30)
     assert (found.weight.tolist(), found.shift) == ([[2, -1]], 0)
