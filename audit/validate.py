@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from ..attacks.target import Target
 from ..core.errors import ConfigError, DataError
-from ..core.files import read_json, write_json
+from ..core.files import check_writable, read_json, write_json
 from ..core.progress import SILENT, Tracker
 from ..core.record import versions
 from .config import CURVE_STEPS, AuditConfig
@@ -87,6 +87,7 @@ def run(
     parts = parts_of(out)
     if resume and not parts.exists() and out.exists():
         return _finished(out, fingerprint(identity))
+    check_writable(out)  # before the parts, whose names nobody gave
     journal = Journal(parts, identity=identity, resume=resume)
     ledger, curve = plan.measure(journal, tracker)
     audit = {

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import ConfigError
-from .options import Data, Device, Epsilon, Json, Seed, device_named, show
+from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, show
 from .progress import RichTracker
 
 
@@ -47,8 +46,7 @@ def audit(
         shards=shards,
         engine=engine,
     )
-    if out.suffix != ".json":
-        raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
+    check_suffix(out, ".json")
     if out.exists() and not resume:
         raise ConfigError(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "

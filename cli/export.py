@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Json, Out, Seed, device_named, show
+from .options import Device, Json, Out, Seed, check_suffix, device_named, show
 from .progress import RichTracker
 
 
@@ -30,11 +30,13 @@ def export(
     import torch
 
     from ..core.randomness import generator
+    from ..core.record import write_record
     from ..datasets.images import load
     from ..export.verify import export_network
     from ..train.checkpoint import load as load_checkpoint
 
     device_named(device)
+    check_suffix(out, ".nir")
     if onnx is not None:
         raise ConfigError("expected no --onnx, got it; it is not in this version")
     network = load_checkpoint(checkpoint)
@@ -47,6 +49,12 @@ def export(
         images, classes = read.train_images[:samples], read.classes
     report = export_network(
         network, out, images=torch.from_numpy(images), classes=classes, tracker=RichTracker()
+    )
+    write_record(
+        out,
+        command="export",
+        seed=seed,
+        options={"checkpoint": checkpoint, "data": data, "samples": samples, "device": device},
     )
     lines = [
         f"wrote {out}: {report.samples} samples, all spikes equal in float64, logits within "

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import MissingAbilityError
+from ..core.errors import ConfigError, MissingAbilityError
 
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -32,6 +32,19 @@ Epsilon = Annotated[
     float,
     typer.Option(parser=number, metavar="NUMBER", help="Radius in input units, as in 8/255."),
 ]
+
+
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuses an output whose name says something else than what will be in it.
+
+    Raises:
+        ConfigError: If `path` ends otherwise.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(
+            f"expected an output that ends in {suffix}, got {path}; name it "
+            f"{path.with_suffix(suffix).name}"
+        )
 
 
 def device_named(name: str) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from ..core.errors import NotEqualError
 from .options import Device, Json, Seed, device_named, show
+from .progress import RichTracker
 
 
 def parity(
@@ -25,8 +26,8 @@ def parity(
     Example: spikeproof parity runs/bundle --samples 40
     """
     from ..deploy.bundle import read_bundle
-    from ..deploy.executors import read_samples, require_images
     from ..deploy.parity import check_parity, parity_images
+    from ..deploy.samples import read_samples, require_images
 
     device_named(device)
     opened = read_bundle(bundle)
@@ -35,7 +36,7 @@ def parity(
         if images is None
         else require_images(read_samples(images))[:samples]
     )
-    report = check_parity(opened, chosen, timeout=timeout)
+    report = check_parity(opened, chosen, timeout=timeout, tracker=RichTracker())
     lines = [
         f"{report.samples} samples, {len(report.layers)} layers, {report.values} values, "
         f"{report.spikes} spikes: {report.differences} differ from Lava"

@@ -3,13 +3,17 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from ..core.errors import ConfigError, FormatError
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, check_suffix, device_named, show
+from .progress import RichTracker
+
+if TYPE_CHECKING:
+    from ..sim.program import Program
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,9 +43,12 @@ def simulate(
 
     Example: spikeproof simulate net.net --input in.npz --out out.npz --backend lava --trace
     """
+    from ..core.files import check_writable
+    from ..core.record import write_record
     from ..sim.arrays import write_arrays
 
-    del seed
+    check_suffix(out, ".npz")
+    used = device_named(device)
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     kind = _kind(net)
     if kind != ".net" and (trace or strict):
@@ -63,6 +70,7 @@ def simulate(
         raise ConfigError(
             f"expected --telemetry with the twin only, got backend {backend!r}; leave it out"
         )
+    check_writable(out)
     observed = _Observed()
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -73,10 +81,14 @@ def simulate(
             trace=trace,
             strict=strict,
             given=given,
-            device=device_named(device),
+            device=used,
             observe=observed if telemetry else None,
+            tracker=RichTracker(),
         )
     write_arrays(out, arrays)
+    options = {"network": net, "input": source, "backend": backend, "device": used, **given}
+    options |= {"trace": trace, "strict": strict, "telemetry": telemetry}
+    write_record(out, command="simulate", seed=seed, options=options)
     spikes = {name: int(a.sum()) for name, a in arrays.items() if name[:1] == "s"}
     result = {"out": str(out), "backend": backend, "kind": kind, "spikes": spikes}
     lines = [f"wrote {out} ({backend})", *(f"{name}: {n} spikes" for name, n in spikes.items())]
@@ -123,6 +135,7 @@ def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
         strict=options["strict"],
         device=options["device"],
         observe=options["observe"],
+        tracker=options["tracker"],
     )
 
 
@@ -130,25 +143,28 @@ def _net_lava(net: Path, source: Path, **options: Any) -> Arrays:
     from ..sim.netx_input import read_input
     from ..sim.netx_simulation import simulate_lava
 
-    return simulate_lava(net, read_input(source), trace=options["trace"], strict=options["strict"])
+    return simulate_lava(
+        net,
+        read_input(source),
+        trace=options["trace"],
+        strict=options["strict"],
+        tracker=options["tracker"],
+    )
 
 
 def _bundle_twin(net: Path, source: Path, **options: Any) -> Arrays:
     from ..deploy.bundle import read_bundle
-    from ..deploy.executors import read_samples, require_images, run_twin
 
-    images = require_images(read_samples(source))
-    return run_twin(
-        read_bundle(net).program, images, options["device"], observe=options["observe"]
-    ).arrays()
+    return _program_twin(read_bundle(net).program, source, **options)
 
 
 def _bundle_lava(net: Path, source: Path, **options: Any) -> Arrays:
     from ..deploy.bundle import read_bundle
-    from ..deploy.executors import read_samples, require_images, run_on_lava
+    from ..deploy.executors import run_on_lava
+    from ..deploy.samples import read_samples, require_images
 
-    del options
-    return run_on_lava(read_bundle(net), require_images(read_samples(source))).arrays()
+    images = require_images(read_samples(source))
+    return run_on_lava(read_bundle(net), images, tracker=options["tracker"]).arrays()
 
 
 def _bundle_float(net: Path, source: Path, **options: Any) -> Arrays:
@@ -160,20 +176,32 @@ def _bundle_float(net: Path, source: Path, **options: Any) -> Arrays:
 
 
 def _nir_float(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..deploy.executors import load_float, read_samples, run_float
+    from ..deploy.executors import load_float, run_float
+    from ..deploy.samples import read_samples
 
     network = load_float(net, options["given"], options["device"])
-    return run_float(network, read_samples(source)).arrays()
+    return run_float(network, read_samples(source), tracker=options["tracker"]).arrays()
 
 
 def _nir_twin(net: Path, source: Path, **options: Any) -> Arrays:
     """A NIR file without a bundle: quantised at the largest scales that fit."""
     from ..deploy.deployment import DeployConfig, to_integers
-    from ..deploy.executors import read_samples, require_images, run_twin
 
-    images = require_images(read_samples(source))
     program = to_integers(DeployConfig(), net, given=options["given"]).program
-    return run_twin(program, images, options["device"], observe=options["observe"]).arrays()
+    return _program_twin(program, source, **options)
+
+
+def _program_twin(program: "Program", source: Path, **options: Any) -> Arrays:
+    from ..deploy.executors import run_twin
+    from ..deploy.samples import read_samples, require_images
+
+    return run_twin(
+        program,
+        require_images(read_samples(source)),
+        options["device"],
+        observe=options["observe"],
+        tracker=options["tracker"],
+    ).arrays()
 
 
 EXECUTORS: dict[tuple[str, str], Callable[..., Arrays]] = {

@@ -21,19 +21,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         ConfigError: If the folder cannot be created or written to.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ConfigError(f"expected a file name, got the folder {path}; name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"expected a writable output {path}, got {error.strerror}; choose another path"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary_beside(path)
     try:
         yield temporary
         # mkstemp makes files private; what a user writes should follow their umask.
@@ -106,6 +94,32 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_writable(path: Path) -> None:
+    """Finds out before long work whether its output can be written.
+
+    Raises:
+        ConfigError: If the folder cannot be created or written to.
+    """
+    _temporary_beside(Path(path)).unlink()
+
+
+def _temporary_beside(path: Path) -> Path:
+    """An empty file with a name of its own in the folder of `path`, which is made."""
+    if path.is_dir():
+        raise ConfigError(f"expected a file name, got the folder {path}; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"expected a writable output {path}, got {error.strerror}; choose another path"
+        ) from error
+    os.close(handle)
+    return Path(name)
 
 
 def _check_replaceable(path: Path, marker: str | None) -> None:

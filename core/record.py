@@ -4,9 +4,12 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from .files import write_json
 
 PACKAGES = ("numpy", "torch", "norse", "nir", "lava-nc", "lava-dl", "lightning-fabric", "h5py")
 
@@ -14,6 +17,27 @@ PACKAGES = ("numpy", "torch", "norse", "nir", "lava-nc", "lava-dl", "lightning-f
 def versions() -> dict[str, str]:
     """Versions of Python, spikeproof and the libraries that decide results, where installed."""
     return dict(_versions())
+
+
+def write_record(out: Path, *, command: str, seed: int, options: Mapping[str, Any]) -> Path:
+    """Writes how one file came to be, beside it: `model.config.json` for `model.nir`.
+
+    Args:
+        out: The file.
+        command: What made it.
+        seed: Of every random draw.
+        options: Everything else that was chosen; paths as they were given.
+
+    Returns:
+        Where it was written.
+    """
+    path = out.with_suffix(".config.json")
+    plain = {
+        name: str(value) if isinstance(value, Path) else value for name, value in options.items()
+    }
+    stated = {"command": command, "output": out.name, "seed": seed, "options": plain}
+    write_json(path, stated | {"versions": versions()})
+    return path
 
 
 @cache

@@ -1,6 +1,6 @@
 """Running a whole network on images or frames: its float graph, the twin, or Lava."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-from ..core.axes import images_to_maps, lava_to_train
+from ..core.axes import lava_to_train
 from ..core.decision import predictions
-from ..core.errors import ConfigError, DataError
-from ..sim.arrays import read_arrays
+from ..core.errors import DataError
+from ..core.progress import SILENT, Task, Tracker
 from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.lava import run_lava
 from ..sim.nir_graph import NirNetwork
@@ -20,6 +20,9 @@ from ..sim.parity import lava_request
 from ..sim.program import Program
 from ..sim.twin import Observer
 from .bundle import Bundle
+
+BATCH = 64
+"""Samples that are run at once: their spikes stay in memory as bytes, not as floats."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,52 +50,22 @@ class Executed:
         }
 
 
-def read_samples(path: Path) -> dict[str, np.ndarray]:
-    """Reads `images` uint8 `[N, H, W, C]` or `frames` `[T, N, C, H, W]`.
+def run_float(
+    network: NirNetwork, samples: dict[str, np.ndarray], *, tracker: Tracker = SILENT
+) -> Executed:
+    """Runs a float graph; the tracker is advanced by samples."""
 
-    Raises:
-        DataError: If neither or both are there, or the type or shape is wrong.
-    """
-    arrays = read_arrays(path)
-    if "images" in arrays and "frames" in arrays:
-        raise DataError(f"expected images or frames in {path}, got both; leave one of them out")
-    if "images" in arrays:
-        images = arrays["images"]
-        if images.dtype != np.uint8 or images.ndim != 4 or images.size == 0:
-            raise DataError(
-                f"expected images uint8 [N, H, W, C] in {path}, got {images.dtype} "
-                f"{list(images.shape)}; convert them"
-            )
-        return {"images": images_to_maps(images)}
-    if "frames" not in arrays:
-        raise DataError(
-            f"expected images or frames in {path}, got {', '.join(arrays) or 'nothing'}; name the "
-            f"array"
-        )
-    frames = arrays["frames"]
-    if frames.dtype.kind not in "iuf" or frames.ndim != 5 or not np.isfinite(frames).all():
-        raise DataError(
-            f"expected finite frames [T, N, C, H, W] in {path}, got {frames.dtype} "
-            f"{list(frames.shape)}; convert them"
-        )
-    return {"frames": frames}
+    def run(train: torch.Tensor) -> Executed:
+        return _executed(network.logits(train), network.run(train))
 
-
-def run_float(network: NirNetwork, samples: dict[str, np.ndarray]) -> Executed:
-    """Runs a float graph."""
     with torch.no_grad():
         train = (
             network.encode(torch.from_numpy(samples["images"]))
             if "images" in samples
             else torch.from_numpy(samples["frames"])
         )
-        logits = network.logits(train)
-        spikes = network.run(train)
-    return Executed(
-        logits=logits.cpu().numpy(),
-        predictions=predictions(logits).cpu().numpy(),
-        spikes={name: s.to(torch.uint8).cpu().numpy() for name, s in spikes.items()},
-    )
+        with tracker.task("float", train.shape[1]) as task:
+            return _in_batches(run, train, axis=1, size=BATCH, task=task)
 
 
 def run_twin(
@@ -101,26 +74,38 @@ def run_twin(
     device: str = "cpu",
     *,
     observe: Observer | None = None,
+    tracker: Tracker = SILENT,
 ) -> Executed:
-    """Runs a deployed network's integers on the twin; `observe` is shown the recorded run."""
+    """Runs a deployed network's integers on the twin, a batch at a time.
+
+    Args:
+        program: The network.
+        images: What it is shown.
+        device: Where.
+        observe: Is shown the recorded run, which is then one of all images at once.
+        tracker: Advanced by images.
+    """
     chip = TwinClassifier(program, device=device)
     _check_images(program, images)
-    with torch.no_grad():
-        unit = _unit(images).to(device)
-        run = chip.run(unit, record=observe is not None)
+
+    def run(unit: torch.Tensor) -> Executed:
+        done = chip.run(unit.to(device), record=observe is not None)
         if observe is not None:
-            observe(program, run, {chip.source.name: chip.payload(unit)[None]})
-    assert run.reading is not None
-    logits = run.reading * chip.readout.scale
-    return Executed(
-        logits=logits.cpu().numpy(),
-        predictions=predictions(logits).cpu().numpy(),
-        spikes={name: s.to(torch.uint8).cpu().numpy() for name, s in run.spikes.items()},
-    )
+            observe(program, done, {chip.source.name: chip.payload(unit.to(device))[None]})
+        assert done.reading is not None
+        return _executed(done.reading * chip.readout.scale, done.spikes)
+
+    size = BATCH if observe is None else len(images)
+    with torch.no_grad(), tracker.task("twin", len(images)) as task:
+        return _in_batches(run, _unit(images), axis=0, size=size, task=task)
 
 
 def run_on_lava(
-    bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], *, timeout: float = 3600.0
+    bundle: Bundle,
+    images: UInt8[np.ndarray, "N C H W"],
+    *,
+    timeout: float = 3600.0,
+    tracker: Tracker = SILENT,
 ) -> Executed:
     """Runs the deployed network on Lava, the samples back to back.
 
@@ -131,7 +116,7 @@ def run_on_lava(
     chip = TwinClassifier(program)
     payload = chip.payload(_unit(images)).to(torch.int32).numpy()
     request, clock = lava_request(program, bundle.network, payload)
-    found = run_lava(request, timeout=timeout)
+    found = run_lava(request, timeout=timeout, tracker=tracker)
 
     def windows(quantity: str, index: int) -> np.ndarray:
         trace, phase = lava_to_train(found[f"{quantity}{index}"]), program.populations[index].phase
@@ -162,15 +147,34 @@ def load_float(path: Path, given: dict[str, Any], device: str = "cpu") -> NirNet
     return NirNetwork.load(path, dtype=torch.float64, device=device, **given)
 
 
-def require_images(samples: dict[str, np.ndarray]) -> np.ndarray:
-    """The images among the samples.
+def _in_batches(
+    run: Callable[[torch.Tensor], Executed],
+    samples: torch.Tensor,
+    *,
+    axis: int,
+    size: int,
+    task: Task,
+) -> Executed:
+    parts: list[Executed] = []
+    for batch in samples.split(max(size, 1), dim=axis):
+        parts.append(run(batch))
+        task.advance(batch.shape[axis])
+    return Executed(
+        logits=np.concatenate([part.logits for part in parts]),
+        predictions=np.concatenate([part.predictions for part in parts]),
+        spikes={
+            name: np.concatenate([part.spikes[name] for part in parts], axis=1)
+            for name in parts[0].spikes
+        },
+    )
 
-    Raises:
-        ConfigError: If there are frames instead.
-    """
-    if "images" not in samples:
-        raise ConfigError("expected images for a bundle, got frames; bundles take images")
-    return samples["images"]
+
+def _executed(logits: torch.Tensor, spikes: Mapping[str, torch.Tensor]) -> Executed:
+    return Executed(
+        logits=logits.cpu().numpy(),
+        predictions=predictions(logits).cpu().numpy(),
+        spikes={name: s.to(torch.uint8).cpu().numpy() for name, s in spikes.items()},
+    )
 
 
 def _check_images(program: Program, images: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import torch
 from jaxtyping import UInt8
 
 from ..core.errors import ConfigError, DataError
+from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
 from ..sim.arrays import read_arrays
 from ..sim.classifier import LEVELS, TwinClassifier
@@ -24,7 +25,11 @@ def parity_images(bundle: Bundle, *, samples: int, seed: int) -> UInt8[np.ndarra
 
 
 def check_parity(
-    bundle: Bundle, images: UInt8[np.ndarray, "N C H W"], *, timeout: float = 3600.0
+    bundle: Bundle,
+    images: UInt8[np.ndarray, "N C H W"],
+    *,
+    timeout: float = 3600.0,
+    tracker: Tracker = SILENT,
 ) -> ParityReport:
     """Compares twin and Lava on images: every spike, u and v.
 
@@ -41,4 +46,10 @@ def check_parity(
         )
     chip = TwinClassifier(bundle.program)
     payload = chip.payload(torch.from_numpy(images).to(torch.float32) / LEVELS)
-    return compare(bundle.program, bundle.network, payload.to(torch.int32).numpy(), timeout=timeout)
+    return compare(
+        bundle.program,
+        bundle.network,
+        payload.to(torch.int32).numpy(),
+        timeout=timeout,
+        tracker=tracker,
+    )

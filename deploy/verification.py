@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.axes import images_to_maps
 from ..core.errors import NotEqualError
+from ..core.progress import SILENT, Tracker
 from ..sim.arrays import read_arrays
 from ..sim.lava import lava_status
 from .bundle import Bundle, check_sums, read_bundle
@@ -22,8 +23,10 @@ class Check:
     was_run: bool = True
 
 
-def verify_bundle(folder: Path, *, device: str = "cpu") -> tuple[Check, ...]:
-    """Checks a bundle.
+def verify_bundle(
+    folder: Path, *, device: str = "cpu", tracker: Tracker = SILENT
+) -> tuple[Check, ...]:
+    """Checks a bundle; the tracker is shown each executor's run.
 
     Raises:
         FormatError: If the folder is no bundle.
@@ -33,17 +36,17 @@ def verify_bundle(folder: Path, *, device: str = "cpu") -> tuple[Check, ...]:
     bundle = read_bundle(folder)
     arrays = read_arrays(folder / "golden.npz")
     images = images_to_maps(arrays["images"])
-    twin = run_twin(bundle.program, images, device)
+    twin = run_twin(bundle.program, images, device, tracker=tracker)
     _require_equal("twin", twin, arrays)
     done = [
         Check(name="hashes", detail=f"{files} files as sealed"),
         Check(name="twin", detail=f"{len(images)} golden samples, every spike and logit equal"),
-        _float(bundle, images, arrays),
+        _float(bundle, images, arrays, tracker),
     ]
     obstacle = lava_status().reason
     if obstacle:
         return (*done, Check(name="lava", detail=f"not run: {obstacle}", was_run=False))
-    _require_equal("lava", run_on_lava(bundle, images), arrays)
+    _require_equal("lava", run_on_lava(bundle, images, tracker=tracker), arrays)
     return (
         *done,
         Check(name="lava", detail=f"{len(images)} golden samples, every spike and logit equal"),
@@ -66,9 +69,11 @@ def _require_equal(name: str, found: Executed, golden: dict[str, np.ndarray]) ->
             )
 
 
-def _float(bundle: Bundle, images: np.ndarray, golden: dict[str, np.ndarray]) -> Check:
+def _float(
+    bundle: Bundle, images: np.ndarray, golden: dict[str, np.ndarray], tracker: Tracker
+) -> Check:
     """The float network is another network: its agreement is told, not demanded."""
     network = load_float(bundle.nir, bundle.metadata)
-    classes = run_float(network, {"images": images}).predictions
+    classes = run_float(network, {"images": images}, tracker=tracker).predictions
     same = int((classes == golden["predictions"]).sum())
     return Check(name="float", detail=f"{same} of {len(images)} golden samples in the same class")

@@ -25,6 +25,7 @@ import numpy as np
 
 from ..core.errors import ConfigError, MissingAbilityError, OracleError
 from ..core.files import write_json
+from ..core.progress import SILENT, Tracker
 from .lava_cleanup import PATIENCE, end_session
 from .lava_request import LavaRequest, ProgramRequest, Request
 from .lava_worker import FOLDER_PREFIX, REQUEST, RESULT
@@ -75,7 +76,7 @@ def lava_status() -> LavaStatus:
 
 
 def run_lava(
-    request: Request, *, trace: bool = True, timeout: float = 300.0
+    request: Request, *, trace: bool = True, timeout: float = 300.0, tracker: Tracker = SILENT
 ) -> dict[str, np.ndarray]:
     """Runs a network with Lava and returns what every layer did at every step.
 
@@ -87,6 +88,7 @@ def run_lava(
         request: Network or program, input and resets.
         trace: Also return u and v.
         timeout: Seconds after which the run is ended.
+        tracker: Shown that it runs; Lava does not say how far it is.
 
     Returns:
         `s{k}` uint8 and with `trace` `u{k}`, `v{k}` int32, `(W, H, C, T)` or `(N, T)`, values
@@ -98,7 +100,9 @@ def run_lava(
         MissingAbilityError: If Lava is not installed.
         OracleError: If Lava fails, dies or does not finish in time.
     """
-    (found,) = run_lava_many([request], trace=trace, timeout=timeout)
+    with tracker.task("Lava", 1) as task:
+        task.advance(0, f"{request.steps} steps")
+        (found,) = run_lava_many([request], trace=trace, timeout=timeout)
     return found
 
 

@@ -8,6 +8,7 @@ import torch
 
 from ..core.axes import lava_to_map, lava_to_train, train_to_lava
 from ..core.errors import DataError, RangeError
+from ..core.progress import SILENT, Tracker
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
 from .netx import NetxNetwork, read_netx
@@ -24,6 +25,7 @@ def simulate_twin(
     strict: bool,
     device: str = "cpu",
     observe: Observer | None = None,
+    tracker: Tracker = SILENT,
 ) -> dict[str, np.ndarray]:
     """Runs a `.net` file on the twin; `observe` is shown the recorded run.
 
@@ -40,7 +42,9 @@ def simulate_twin(
     )
     with torch.no_grad():
         record = trace or observe is not None
-        run = Twin(read.program, device=device).run(inputs, clock, biases=biases, record=record)
+        run = Twin(read.program, device=device).run(
+            inputs, clock, biases=biases, record=record, tracker=tracker
+        )
     if observe is not None:
         observe(read.program, run, inputs)
     found: dict[str, np.ndarray] = {}
@@ -53,7 +57,13 @@ def simulate_twin(
 
 
 def simulate_lava(
-    network: Path, given: NetxInput, *, trace: bool, strict: bool, timeout: float = 3600.0
+    network: Path,
+    given: NetxInput,
+    *,
+    trace: bool,
+    strict: bool,
+    timeout: float = 3600.0,
+    tracker: Tracker = SILENT,
 ) -> dict[str, np.ndarray]:
     """Runs a `.net` file on Lava; results as of `simulate_twin`.
 
@@ -64,7 +74,7 @@ def simulate_lava(
         OracleError: If Lava fails or hangs.
     """
     _drives(_opened(network, given, strict=strict), given, network)
-    return run_lava(netx_request(network, given), trace=trace, timeout=timeout)
+    return run_lava(netx_request(network, given), trace=trace, timeout=timeout, tracker=tracker)
 
 
 def netx_request(network: Path, given: NetxInput) -> LavaRequest:

@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from ..core.axes import lava_to_train, train_to_lava
 from ..core.errors import DataError
+from ..core.progress import SILENT, Tracker
 from .clock import LavaClock, Window
 from .difference import Difference, Pair, differences, first_of
 from .lava import run_lava
@@ -94,6 +95,7 @@ def compare(
     payload: Int[np.ndarray, "N *map"],
     *,
     timeout: float = 600.0,
+    tracker: Tracker = SILENT,
 ) -> ParityReport:
     """Runs a program on the twin and on Lava, and compares all they did.
 
@@ -103,6 +105,7 @@ def compare(
             program, which may branch.
         payload: What enters, per sample.
         timeout: Seconds after which Lava is killed.
+        tracker: Shown each run.
 
     Raises:
         MissingAbilityError: If Lava is not installed.
@@ -110,8 +113,9 @@ def compare(
     """
     (source,) = program.sources
     request, clock = lava_request(program, network, payload)
-    lava = run_lava(request, timeout=timeout)
-    return _compare(program, _twin(program, source, payload), lava, clock, len(payload))
+    lava = run_lava(request, timeout=timeout, tracker=tracker)
+    twin = _twin(program, source, payload, tracker)
+    return _compare(program, twin, lava, clock, len(payload))
 
 
 def _held(program: Program, payload: np.ndarray) -> tuple[np.ndarray, LavaClock]:
@@ -127,11 +131,11 @@ def _held(program: Program, payload: np.ndarray) -> tuple[np.ndarray, LavaClock]
     return train_to_lava(train), clock
 
 
-def _twin(program: Program, source: Source, payload: np.ndarray) -> Run:
+def _twin(program: Program, source: Source, payload: np.ndarray, tracker: Tracker) -> Run:
     x = torch.from_numpy(payload.astype(np.int64))[None]
     window = Window(steps=_window_steps(program))
     with torch.no_grad():
-        return Twin(program).run({source.name: x}, window, record=True)
+        return Twin(program).run({source.name: x}, window, record=True, tracker=tracker)
 
 
 def _window_steps(program: Program) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..core.errors import DataError, UnsupportedNodeError
+from ..core.progress import SILENT, Tracker
 from .clock import Clock, Window
 from .components import components
 from .estimators import Estimator
@@ -59,6 +60,7 @@ class Twin:
         biases: Mapping[str, Tensor] | None = None,
         estimator: Estimator | None = None,
         record: bool = False,
+        tracker: Tracker = SILENT,
     ) -> Run:
         """Runs a batch from zero state.
 
@@ -70,30 +72,34 @@ class Twin:
                 block is driven.
             estimator: How spikes are differentiated; None gives plain numbers.
             record: Whether to keep u and v of every population.
+            tracker: Advanced by populations.
         """
         self._check_clock(clock)
         trains = {s.name: self._train(s, inputs, clock) for s in self.program.sources}
         replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
         batch = _batch_size(trains, replaced)
         run = Run()
-        for group in self.groups:
-            outside = {p.name: self._activation(p, trains, clock, batch) for p in group}
-            neurons = {
-                p.name: self._neurons(
-                    p,
-                    clock,
-                    outside[p.name],
-                    bias=replaced.get(p.name, self._biases[p.name]),
-                    keeps=record or estimator is not None or self._is_read(p),
-                )
-                for p in group
-            }
-            for name, answer in self._answers(outside, neurons, clock, estimator).items():
-                trains[name] = run.spikes[name] = answer.spikes
-                if record:
-                    run.registers[name] = answer.registers
-                if self._is_read(self.program.population(name)):
-                    run = replace(run, reading=self._read(answer))
+        with tracker.task("twin", len(self.program.populations)) as task:
+            for group in self.groups:
+                task.advance(0, group[0].name)
+                outside = {p.name: self._activation(p, trains, clock, batch) for p in group}
+                neurons = {
+                    p.name: self._neurons(
+                        p,
+                        clock,
+                        outside[p.name],
+                        bias=replaced.get(p.name, self._biases[p.name]),
+                        keeps=record or estimator is not None or self._is_read(p),
+                    )
+                    for p in group
+                }
+                for name, answer in self._answers(outside, neurons, clock, estimator).items():
+                    trains[name] = run.spikes[name] = answer.spikes
+                    if record:
+                        run.registers[name] = answer.registers
+                    if self._is_read(self.program.population(name)):
+                        run = replace(run, reading=self._read(answer))
+                    task.advance(1)
         in_order = {p.name: run.spikes[p.name] for p in self.program.populations}
         return replace(run, spikes=in_order)
 

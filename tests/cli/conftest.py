@@ -80,6 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken.json").write_text('{"format": ')
     (folder / "broken.toml").write_text("epochs = = 3")
     (folder / "file").touch()
+    (folder / "folder.npz").mkdir()
     return folder
 
 
@@ -100,6 +101,7 @@ def _arrays(folder: Path) -> None:
     np.savez(folder / "images.npz", images=images)
     np.savez(folder / "turned.npz", images=images.transpose(0, 2, 1, 3))
     np.savez(folder / "empty.npz", images=images[:0])
+    np.savez(folder / "both.npz", images=images, frames=np.zeros((6, 1, 2, 6, 5), np.float32))
     np.savez(folder / "frames.npz", frames=np.zeros((6, 1, 2, 6, 5), np.float32))
     np.savez(folder / "nan.npz", x=np.full((2, 3), np.nan), steps=3)
     np.savez(folder / "nothing.npz")

@@ -115,7 +115,7 @@ REFUSED = {
     "bundle onto a file": ("deploy {f}/model.nir --out {f}/file", "a folder name, got the file"),
     "bundle onto other files": ("deploy {f}/model.nir --out {f}", "expected a new or empty folder"),
     "output is a folder": (
-        "simulate {f}/bundle --input {f}/images.npz --out {f}",
+        "simulate {f}/bundle --input {f}/images.npz --out {f}/folder.npz",
         "expected a file name, got the folder",
     ),
     # options
@@ -139,6 +139,24 @@ REFUSED = {
     "audit over another": (
         AUDIT + " --out {f}/broken.json",
         "expected no audit at .*broken.json, got one; name another output",
+    ),
+    "audit below a file": (
+        AUDIT + " --out {f}/file/a.json",
+        "a writable output .*file/a.json, got",
+    ),
+    "export that is no NIR": (
+        "export {f}/digits.safetensors --out x.txt",
+        "an output that ends in .nir, got x.txt; name it x.nir",
+    ),
+    "simulation that is no npz": (
+        simulate("bundle").replace("out.npz", "out.txt"),
+        "an output that ends in .npz, got out.txt; name it out.npz",
+    ),
+    "images and frames": (simulate("bundle", "both.npz"), "images or frames in .*, got both"),
+    "text as npz": (simulate("bundle", "broken.toml"), "got another format, or a file that is cut"),
+    "text as data": (
+        "train --preset digits-vanilla --data npz:{f}/broken.toml --out out",
+        "expected .*broken.toml, got",
     ),
     "other bits": ("deploy {f}/model.nir --out out --bits 9", "2 to 8 bits a weight, got 9"),
     "other chip": ("deploy {f}/model.nir --out out --chip x", "a chip among loihi2, got 'x'"),

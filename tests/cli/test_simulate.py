@@ -60,7 +60,32 @@ def test_golden_net_gives_the_recorded_traces(spikeproof, shared, tmp_path, name
     assert_equal(arrays(out), traces)
     spikes = {key: int(a.sum()) for key, a in traces.items() if key[0] == "s"}
     assert done.json == {"out": str(out), "backend": backend, "kind": ".net", "spikes": spikes}
-    assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.config.json", "out.npz"]
+
+
+def test_what_was_asked_is_written_beside_the_output(spikeproof, shared, tmp_path):
+    net, _, given = recorded(shared, "mlp_cuba")[1]
+    words = (net, "--input", given, "--out", tmp_path / "out.npz", "--seed", 5, "--device", "cpu")
+    assert spikeproof("simulate", *words, "--strict").code == 0
+    stated = json.loads((tmp_path / "out.config.json").read_text())
+    options = stated["options"]
+    assert (stated["command"], stated["output"], stated["seed"]) == ("simulate", "out.npz", 5)
+    assert (options["network"], options["input"]) == (str(net), str(given))
+    assert (options["strict"], options["trace"], options["backend"]) == (True, False, "twin")
+    assert stated["versions"]["python"]
+
+
+def test_inputs_that_do_not_fit_warn_in_one_line_and_strict_refuses_them(spikeproof, tmp_path):
+    net = write(tmp_path / "a.net", layers()[:2])
+    x = np.full((4, 5, 2, 6), 300.5)
+    np.savez(tmp_path / "in.npz", x=x, steps=6, input_message_bits=9)
+    words = (net, "--input", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    done = spikeproof("simulate", *words)
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert "got fractions in x; x 300..300 outside -256..255 of 9 message bits" in done.err
+    done = spikeproof("simulate", *words, "--strict")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith("spikeproof: expected the input of")
 
 
 def test_a_recurrent_net_gives_the_traces_of_the_slow_loop(spikeproof, tmp_path, rng):

@@ -10,6 +10,7 @@ from spikeproof.core.errors import ConfigError, FormatError
 from spikeproof.core.files import (
     atomic_folder,
     atomic_path,
+    check_writable,
     read_json,
     sha256,
     write_json,
@@ -76,6 +77,17 @@ def test_atomic_path_refuses_a_parent_that_is_a_file(tmp_path):
         atomic_path(tmp_path / "file" / "out.json"),
     ):
         pass
+
+
+def test_a_writable_path_is_left_as_it_was(tmp_path):
+    check_writable(tmp_path / "new" / "a.json")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_check_writable_names_the_path_that_was_given(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"expected a writable output .*file/a.json, got "):
+        check_writable(tmp_path / "file" / "a.json")
 
 
 def test_atomic_folder_appears_whole(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 import spikeproof
 from spikeproof.core import record
+from spikeproof.core.files import read_json
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,19 @@ def test_versions_have_no_commit_outside_a_checkout(monkeypatch, tmp_path):
 def test_versions_have_no_commit_without_git(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert "commit" not in record.versions()
+
+
+def test_a_record_stands_beside_its_file(tmp_path):
+    options = {"data": tmp_path / "in.npz", "samples": 4, "dt": None}
+    path = record.write_record(tmp_path / "m.nir", command="export", seed=3, options=options)
+    assert path == tmp_path / "m.config.json"
+    assert read_json(path) == {
+        "command": "export",
+        "output": "m.nir",
+        "seed": 3,
+        "options": {"data": str(tmp_path / "in.npz"), "samples": 4, "dt": None},
+        "versions": record.versions(),
+    }
 
 
 def test_version_is_that_of_the_package_metadata():

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from spikeproof.core.errors import ConfigError, DataError, FormatError
+from spikeproof.core.errors import DataError, FormatError
+from spikeproof.deploy import executors
 from spikeproof.deploy.bundle import read_bundle
 from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.deploy.executors import (
     load_float,
-    read_samples,
-    require_images,
     run_float,
     run_on_lava,
     run_twin,
@@ -27,6 +26,7 @@ from spikeproof.tests.deploy.networks import (
     linear,
     meta_of,
 )
+from spikeproof.tests.trackers import Recorder
 
 
 @pytest.fixture
@@ -97,40 +97,6 @@ def dense(rng):
     }
 
 
-def save(path, **arrays):
-    np.savez(path, **arrays)
-    return path
-
-
-def test_images_are_read_as_maps(tmp_path):
-    images = lattice_images(3)
-    path = save(tmp_path / "in.npz", images=images.transpose(0, 2, 3, 1))
-    np.testing.assert_array_equal(read_samples(path)["images"], images)
-
-
-def test_frames_are_read_as_they_are(tmp_path, rng):
-    frames = rng.normal(size=(4, 2, 1, 3, 3))
-    assert list(read_samples(save(tmp_path / "in.npz", frames=frames))) == ["frames"]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"images": np.zeros((2, 6, 5, 2))}, r"images uint8 \[N, H, W, C\] in .*, got float64"),
-        ({"images": np.zeros((6, 5, 2), np.uint8)}, r"got uint8 \[6, 5, 2\]; convert them"),
-        ({"images": np.zeros((0, 6, 5, 2), np.uint8)}, r"got uint8 \[0, 6, 5, 2\]"),
-        ({"frames": np.zeros((2, 6, 5, 2))}, r"finite frames \[T, N, C, H, W\] in .*, got float64"),
-        ({"frames": np.full((1, 1, 1, 1, 1), np.nan)}, "expected finite frames"),
-        ({"frames": np.zeros((1, 1, 1, 1, 1), np.complex64)}, "got complex64"),
-        ({"other": np.zeros(1), "b": np.zeros(1)}, "expected images or frames in .*, got other, b"),
-        ({}, "expected images or frames in .*, got nothing"),
-    ],
-)
-def test_other_samples_are_refused(tmp_path, arrays, message):
-    with pytest.raises(DataError, match=message):
-        read_samples(save(tmp_path / "in.npz", **arrays))
-
-
 def test_images_of_another_shape_are_refused(bundle):
     images = np.zeros((1, 2, 5, 6), np.uint8)
     with pytest.raises(DataError, match=r"\(C, H, W\) = \(2, 6, 5\), got \(2, 5, 6\)"):
@@ -139,9 +105,19 @@ def test_images_of_another_shape_are_refused(bundle):
         run_on_lava(bundle, images)
 
 
-def test_frames_for_a_bundle_are_refused():
-    with pytest.raises(ConfigError, match="expected images for a bundle, got frames"):
-        require_images({"frames": np.zeros(1)})
+def test_batches_change_nothing_but_the_progress(bundle, monkeypatch):
+    images, network = lattice_images(5), load_float(bundle.nir, {})
+    runs = {
+        "twin": lambda tracker: run_twin(bundle.program, images, tracker=tracker),
+        "float": lambda tracker: run_float(network, {"images": images}, tracker=tracker),
+    }
+    for label, executed in runs.items():
+        monkeypatch.setattr(executors, "BATCH", 64)
+        whole = executed(Recorder())
+        monkeypatch.setattr(executors, "BATCH", 2)
+        tracker = Recorder()
+        assert_equal(executed(tracker), whole)
+        assert tracker.counts == [(label, 5, 5)]
 
 
 @pytest.mark.lava

@@ -9,6 +9,7 @@ from spikeproof.sim.arrays import read_arrays, write_arrays
 from spikeproof.sim.lava import LavaStatus
 from spikeproof.sim.nir_file import write_nir
 from spikeproof.tests.deploy.networks import STEPS, deploy_lattice, lattice_graph
+from spikeproof.tests.trackers import Recorder
 
 
 @pytest.fixture
@@ -34,6 +35,13 @@ def test_untouched_bundle_passes_and_tells_what_was_not_run(sealed):
     assert checks["float"].detail == "3 of 3 golden samples in the same class"
     assert not checks["lava"].was_run
     assert checks["lava"].detail == "not run: lava-nc not installed"
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_progress_is_told_executor_by_executor(sealed):
+    tracker = Recorder()
+    verify_bundle(sealed, tracker=tracker)
+    assert tracker.counts == [("twin", 3, 3), ("float", 3, 3)]
 
 
 @pytest.mark.usefixtures("no_lava")

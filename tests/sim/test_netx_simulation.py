@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import DataError, FormatError, RangeError, UnsupportedNodeError
-from spikeproof.sim import netx_simulation
+from spikeproof.sim import lava, netx_simulation
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.netx_input import NetxInput, read_input
 from spikeproof.sim.netx_simulation import simulate_lava, simulate_twin
+from spikeproof.tests.sim.netx_files import layers, write
+from spikeproof.tests.trackers import Recorder
 
 GOLDEN = ("mlp_cuba", "conv_reset", "wrap_clip")
 
@@ -66,6 +68,22 @@ def test_lava_and_twin_take_the_same_input(shared, name):
     assert sorted(ours) == sorted(theirs)
     for key, value in theirs.items():
         np.testing.assert_array_equal(ours[key], value, err_msg=key)
+
+
+def test_progress_is_told_by_layers(tmp_path):
+    network, tracker = write(tmp_path / "a.net", layers()), Recorder()
+    given = NetxInput(steps=6, x=np.ones((4, 5, 2, 6), np.int32))
+    simulate_twin(network, given, trace=False, strict=True, tracker=tracker)
+    assert tracker.counts == [("twin", 3, 3)]
+    assert tracker.bars[0].notes == ["layer1", "layer3", "layer4"]
+
+
+def test_a_run_of_lava_says_how_long_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(lava, "run_lava_many", lambda requests, **options: [{}])
+    given, tracker = NetxInput(steps=6, x=np.ones((4, 6), np.int32)), Recorder()
+    network = write_net(tmp_path / "a.net")
+    simulate_lava(network, given, trace=False, strict=True, tracker=tracker)
+    assert [(bar.label, bar.notes) for bar in tracker.bars] == [("Lava", ["6 steps"])]
 
 
 def test_without_trace_there_are_only_spikes(tmp_path):
