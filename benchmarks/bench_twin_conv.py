@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from harness import Goal, alternating, one_thread, ratio, report
 
 from spikeproof.sim.byte_conv import missing_reason
-from spikeproof.sim.kernel import Kernel, exact_dtype
+from spikeproof.sim.exact_sums import exact_dtype
+from spikeproof.sim.kernel import Kernel
 from spikeproof.sim.program import Synapse
 
 SHAPES = {"64->64, 32x32": (8, 64, 32), "128->128, 16x16": (8, 128, 16)}

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from spikeproof.sim.program import Encoding, Population, Program, Readout, Source, Synapse
+from spikeproof.sim.interface import Encoding, Readout
+from spikeproof.sim.program import Population, Program, Source, Synapse
 
 Conv = tuple[int, int, int, int]
 """Channels, kernel, stride and padding."""

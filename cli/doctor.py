@@ -17,7 +17,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
 
     from ..core.record import versions
     from ..sim.byte_conv import missing_reason
-    from ..sim.kernel import self_test
+    from ..sim.exact_sums import self_test
     from ..sim.lava import INSTALL, lava_status
 
     del seed

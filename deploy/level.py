@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..core.errors import UnsupportedNodeError
+from ..sim.components import in_order
 from ..sim.program import DECAY_UNITY, Population, Program, Synapse
 
 
@@ -42,14 +43,13 @@ def level(program: Program) -> Program:
 
 def _depths(program: Program) -> dict[str, int]:
     """Longest path from an input to each node; -1 for the inputs."""
-    if program.order is None or any(
-        not isinstance(s.delay, int) or s.delay for s in program.synapses
-    ):
+    ordered = in_order(program)
+    if ordered is None or any(synapse.is_delayed for synapse in program.synapses):
         raise UnsupportedNodeError(
             "expected a program without loops and delays, got one with; relays level only those"
         )
     depths = {source.name: -1 for source in program.sources}
-    for population in program.order:
+    for population in ordered:
         before = (depths[s.source] for s in program.into(population.name))
         depths[population.name] = 1 + max(before, default=-1)
     return depths

@@ -10,16 +10,8 @@ import numpy as np
 
 from ..core.errors import ConfigError, RangeError
 from ..sim.classifier import LEVELS
-from ..sim.program import (
-    DECAY_UNITY,
-    VTH_MAX,
-    Encoding,
-    Population,
-    Program,
-    Readout,
-    Source,
-    Synapse,
-)
+from ..sim.interface import Encoding, Readout
+from ..sim.program import DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
 from .certify import certificate
 from .level import level
 from .lower import FloatLayer, FloatNetwork

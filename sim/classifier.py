@@ -9,7 +9,8 @@ from torch import Tensor
 from ..core.errors import DataError, FormatError
 from .clock import Window
 from .estimators import ESTIMATORS, Estimator, estimator
-from .program import Encoding, Program, Readout, Source
+from .interface import Encoding, Readout
+from .program import Program, Source
 from .twin import Run, Twin
 
 LEVELS = 255

@@ -29,6 +29,16 @@ def components(program: Program) -> list[tuple[Population, ...]]:
     ]
 
 
+def in_order(program: Program) -> tuple[Population, ...] | None:
+    """Populations so that every synapse comes from an earlier one; None where spikes return."""
+    groups = components(program)
+    if any(len(group) > 1 for group in groups) or any(
+        synapse.source == synapse.target for synapse in program.synapses
+    ):
+        return None
+    return tuple(population for (population,) in groups)
+
+
 def _groups(size: int, edges: list[tuple[int, int]]) -> np.ndarray:
     """Number of the strongly connected component of each node."""
     rows, columns = np.array(edges, dtype=int).reshape(-1, 2).T

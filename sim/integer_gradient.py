@@ -60,8 +60,9 @@ def membrane(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
     """v after the last step in units of 64, differentiable: a read-out that never spikes."""
-    out: Tensor = _ReadV.apply(activation, registers, population)  # type: ignore[assignment]
-    return out
+    keep, last = _keep(population.dv), registers.windows[-1]
+    shares = [0.0] * last.start + [keep**age for age in reversed(range(last.stop - last.start))]
+    return _read(_in_activations(registers.level[-1]), activation, registers, population, shares)
 
 
 def summed(
@@ -77,7 +78,19 @@ def summed(
             f"expected decay 4096 of v to sum over steps in {population.name!r}, got "
             f"{population.dv}; read the membrane instead"
         )
-    out: Tensor = _Sum.apply(activation, registers, population)  # type: ignore[assignment]
+    total = (registers.h.to(torch.int64).sum(0) / UNIT).to(torch.float32)
+    return _read(total, activation, registers, population, [1.0] * len(registers.level))
+
+
+def _read(
+    value: Tensor,
+    activation: Tensor,
+    registers: Registers,
+    population: Population,
+    shares: list[float],
+) -> Tensor:
+    past = Past.of(registers, population)
+    out: Tensor = _Read.apply(activation, value, past, shares)  # type: ignore[assignment]
     return out
 
 
@@ -134,10 +147,6 @@ def _unroll_current(past: Past) -> StepBack:
     return step
 
 
-def _through_current(grad: Tensor, past: Past) -> Tensor:
-    return through_time(_unroll_current(past), grad, grad)
-
-
 def as_given(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     """Gradient of an activation that stood for every step is the sum over the steps."""
     return (grad.sum(0, keepdim=True) if shape[0] == 1 else grad).to(dtype)
@@ -170,35 +179,19 @@ class _Fire(torch.autograd.Function):
         return as_given(grad, *ctx.given), None, None, None
 
 
-class _ReadV(torch.autograd.Function):
+class _Read(torch.autograd.Function):
+    """A reading of v, to which the current of each step adds its share."""
+
     @staticmethod
     def forward(
-        ctx: Any, activation: Tensor, registers: Registers, population: Population
+        ctx: Any, activation: Tensor, value: Tensor, past: Past, shares: list[float]
     ) -> Tensor:
-        ctx.past = Past.of(registers, population)
+        ctx.past, ctx.shares = past, shares
         ctx.given = activation.shape, activation.dtype
-        return _in_activations(registers.level[-1])
+        return value
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        keep, last = _keep(ctx.past.population.dv), ctx.past.windows[-1]
-        held = [0.0] * last.start + [keep**age for age in reversed(range(last.stop - last.start))]
-        grad = torch.stack([grads[0] * weight for weight in held])
-        grad = _through_current(grad, ctx.past)
-        return as_given(grad, *ctx.given), None, None
-
-
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, activation: Tensor, registers: Registers, population: Population
-    ) -> Tensor:
-        ctx.past = Past.of(registers, population)
-        ctx.given = activation.shape, activation.dtype
-        return (registers.h.to(torch.int64).sum(0) / UNIT).to(torch.float32)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        grad = grads[0].expand(len(ctx.past.level), *grads[0].shape)
-        grad = _through_current(grad, ctx.past)
-        return as_given(grad, *ctx.given), None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        grad = torch.stack([grads[0] * share for share in ctx.shares])
+        grad = through_time(_unroll_current(ctx.past), grad, grad)
+        return as_given(grad, *ctx.given), None, None, None

@@ -1,15 +1,11 @@
-"""Exact integer sums with floating-point convolutions: a bound is checked, never assumed.
+"""A synapse as a linear map on batches of spikes: exact sums, wrapped where Lava's wrap.
 
-A float32 sum of integers is exact, in any order, while all positive products of each output add up
-to less than 2²⁴ and so do the negative ones (float64: 2⁵³), since then every partial sum is an
-integer that the format holds. Weights and inputs
-beyond 2⁸ go another way too: short cuts that may be switched on at any time (TF32, bfloat16
-products) round them, and leave float64 alone. Convolutions go in parts that are exact each, dense
-synapses in float64; spikes under int8 weights go in bytes where a self-test allows it.
+Which arithmetic is used follows from the bound on its sums (`exact_sums`). Convolutions go in
+parts that float32 sums exactly (`float_parts`), dense synapses in float64 where float32 is too
+short; spikes under int8 weights go in bytes where a self-test allows it (`byte_conv`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,54 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
-from ..core.errors import RangeError
 from .byte_conv import BYTE, ByteConv, fits, missing_reason
+from .exact_sums import FLOAT64_EXACT, activation_bound
 from .fixed_point import INT32, STATE_MAX, convolved_activation, dense_activation
+from .float_parts import Part, split
 from .program import Synapse
-
-FLOAT32_EXACT = 1 << 24
-FLOAT64_EXACT = 1 << 53
-SHORT_EXACT = 1 << 8
-"""Integers up to here are exact in bfloat16, TF32 and float16."""
-
-
-def channel_bounds(synapse: Synapse, *, low: int, high: int) -> Int[np.ndarray, "out"]:
-    """Greatest |sum| into each output channel, before any shift, also of a part of the inputs.
-
-    Args:
-        synapse: The synapse.
-        low: Least value of an input; 0 always occurs, at a border if nowhere else.
-        high: Greatest value.
-    """
-    weight = synapse.weight.astype(np.int64).reshape(len(synapse.weight), -1)
-    up, down = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
-    low, high = min(low, 0), max(high, 0)
-    return np.maximum(up * high + down * low, -(up * low + down * high))
-
-
-def activation_bound(synapse: Synapse, *, low: int, high: int) -> int:
-    """Greatest |activation| that a synapse can cause with inputs in `low..high`."""
-    total = int(channel_bounds(synapse, low=low, high=high).max(initial=0))
-    return -(-total >> synapse.shift)  # rounding down makes a negative sum larger
-
-
-def exact_dtype(bound: int, *, largest: int) -> torch.dtype:
-    """The fastest float type that sums products of integers exactly.
-
-    Args:
-        bound: Greatest size of a sum.
-        largest: Greatest size of a weight or an input.
-
-    Raises:
-        RangeError: If none does.
-    """
-    if bound < FLOAT32_EXACT and largest <= SHORT_EXACT:
-        return torch.float32
-    if bound < FLOAT64_EXACT:
-        return torch.float64
-    raise RangeError(
-        f"expected sums below 2^53, got up to {bound}; use smaller weights or payloads"
-    )
 
 
 class Kernel:
@@ -195,57 +148,6 @@ class _Fast(torch.autograd.Function):
         return ctx.kernel.adjoint(grads[0], ctx.shape).to(ctx.dtype), None
 
 
-@dataclass(frozen=True)
-class Part:
-    """A share of a convolution's weights: the whole is the sum of `scale` times each part.
-
-    Args:
-        weight: Weights whose sums float32 holds exactly.
-        scale: A power of two.
-        channels: Which output channels it adds to.
-    """
-
-    weight: Tensor
-    scale: int
-    channels: Tensor | slice
-
-
-def split(
-    weight: Int[np.ndarray, "O I kH kW"], *, peak: int, groups: int, device: torch.device
-) -> list[Part]:
-    """Weights w = low + 2ᵇ·high, so that float32 sums low and high exactly; none if it cannot.
-
-    Two float32 convolutions take less than half the time of one in float64. Only those output
-    channels are split whose sums need it.
-    """
-    w = weight.astype(np.int64)
-    for bits in range(8, 0, -1):
-        half = 1 << (bits - 1)
-        low = np.where(_exact_rows(w, peak), w, ((w + half) & (2 * half - 1)) - half)
-        high = (w - low) >> bits
-        if _exact_rows(low, peak).all() and _exact_rows(high, peak).all():
-            break
-    else:
-        return []
-    rows = np.flatnonzero(high.reshape(len(high), -1).any(axis=1))
-    # Groups go by the place of a channel, so none may be left out.
-    channels = torch.from_numpy(rows).to(device) if groups == 1 else slice(None)
-    kept = high[rows] if groups == 1 else high
-    first, second = (torch.from_numpy(part).to(device, torch.float32) for part in (low, kept))
-    return [
-        Part(first, 1, slice(None)),
-        *([Part(second, 1 << bits, channels)] if len(rows) else []),
-    ]
-
-
-def _exact_rows(weight: np.ndarray, peak: int) -> np.ndarray:
-    """Whether float32 sums each output channel exactly, whatever its short cuts."""
-    size = np.abs(weight).reshape(len(weight), -1)
-    short = np.maximum(size.max(axis=1, initial=0), peak) <= SHORT_EXACT
-    exact = short & (size.sum(axis=1) * peak < FLOAT32_EXACT)
-    return exact.reshape(-1, *(1 for _ in weight.shape[1:]))
-
-
 def _wrap_limit(synapse: Synapse) -> int:
     """Least activation at which Lava wraps a sum, and it matters that it does so right there.
 
@@ -262,27 +164,3 @@ def straight_through(x: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
     if not x.requires_grad:
         return rule(x)
     return x + (rule(x.detach()) - x.detach())
-
-
-def self_test(device: torch.device) -> None:
-    """Worst-case sums through the convolution and the product that this machine really uses.
-
-    Random operands do not find a short accumulator, so all terms have one sign and sit just below
-    the bound; Winograd kernels and float16 or bfloat16 sums fail here.
-
-    Raises:
-        RangeError: If a sum is not exact.
-    """
-    for dtype, limit in ((torch.float32, FLOAT32_EXACT), (torch.float64, FLOAT32_EXACT << 20)):
-        channels, peak = 56, 255
-        largest = (limit - 1) // (channels * 9 * peak)
-        weight = torch.full((8, channels, 3, 3), float(largest), dtype=dtype, device=device)
-        weight[:, 0, 1, 1] -= 1.0
-        x = torch.full((2, channels, 9, 9), float(peak), dtype=dtype, device=device)
-        expected = channels * 9 * peak * largest - peak
-        for sums in (F.conv2d(x, weight), F.linear(x[:, :, :3, :3].flatten(1), weight.flatten(1))):
-            if not bool((sums == expected).all()):
-                raise RangeError(
-                    f"expected exact {dtype} sums on {device}, got a difference of "
-                    f"{float((sums - expected).abs().max()):g}; switch reduced precision off"
-                )

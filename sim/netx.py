@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import FormatError, RangeError, UnsupportedNodeError
+from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields, listed, open_hdf5
-from .netx_layers import LAYERS, Build
+from .netx_layers import LAYERS, Build, refusal
 from .program import Program
 
 
@@ -61,7 +61,7 @@ def read_netx(
                 )
             LAYERS[kind](build, layer, f"layer{index}")
     if strict and build.warnings:
-        raise RangeError(build.warnings[0])
+        raise refusal(build.warnings[0])
     return NetxNetwork(program=build.program(), warnings=tuple(build.warnings))
 
 

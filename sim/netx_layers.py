@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..core.errors import FormatError, UnsupportedNodeError
+from ..core.errors import FormatError, RangeError, UnsupportedNodeError
 from .hdf5 import Fields
 from .netx_fields import MAX_NEURONS, read_delay, read_matrix, read_pair, read_shape, read_whole
 from .netx_neurons import read_population
@@ -14,11 +14,17 @@ from .program import Population, Program, Source, Synapse
 
 INPUT = "input"
 RECURRENT = "dense_rec"
+AS_LAVA = "computed as Lava does"
 
 
 def misfit(what: str, changes: Iterable[str]) -> str:
     """The one line that tells what of a layer, or of the input, does not fit the chip."""
-    return f"expected {what} to fit the chip, got {'; '.join(changes)}; computed as Lava does"
+    return f"expected {what} to fit the chip, got {'; '.join(changes)}; {AS_LAVA}"
+
+
+def refusal(line: str) -> RangeError:
+    """The error for such a line where nothing may be changed silently."""
+    return RangeError(f"{line.removesuffix(AS_LAVA)}mend it, or do without strict")
 
 
 @dataclass

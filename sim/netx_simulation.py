@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from ..core.axes import lava_to_map, lava_to_train, train_to_lava
-from ..core.errors import DataError, RangeError
+from ..core.errors import DataError
 from ..core.progress import SILENT, Tracker
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
 from .netx import NetxNetwork, read_netx
 from .netx_input import NetxInput
-from .netx_layers import INPUT, misfit
+from .netx_layers import INPUT, misfit, refusal
 from .twin import Observer, Twin
 
 
@@ -99,7 +99,7 @@ def _opened(network: Path, given: NetxInput, *, strict: bool) -> NetxNetwork:
     if changes := list(given.changes()):
         lines.append(misfit(f"the input of {network}", changes))
     if strict and lines:
-        raise RangeError(lines[0])
+        raise refusal(lines[0])
     for line in lines:
         warnings.warn(line, stacklevel=3)
     return read

@@ -8,18 +8,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from ..core.errors import FormatError
+from .interface import Encoding, Readout
 
 DECAY_UNITY = 4096
 """A decay of 4096 forgets everything in one step, 0 forgets nothing (12 bits)."""
 VTH_MAX = 131071
 """Largest threshold mantissa (17 bits)."""
-READOUTS = ("membrane", "sum", "spikes")
 STATE_SHIFT = 6
 """Activations, biases and thresholds enter the 24-bit registers shifted left by six bits."""
 
@@ -178,45 +177,6 @@ class Synapse:
         return (out_channels, *size)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Encoding:
-    """How an image becomes payload: round(255·x) − offset, the same at every step.
-
-    Args:
-        offset: Integer mean of each channel.
-        steps: T.
-    """
-
-    offset: tuple[int, ...]
-    steps: int
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise FormatError(f"expected at least 1 time step, got {self.steps}; give more")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Readout:
-    """How logits are read from an output population.
-
-    Args:
-        population: Its name.
-        kind: `membrane` reads v after the last step, `sum` adds up v over the steps of a neuron
-            that keeps nothing (dv 4096), both in units of 64; `spikes` counts spikes.
-        scale: Logit of one unit.
-    """
-
-    population: str
-    kind: Literal["membrane", "sum", "spikes"]
-    scale: float
-
-    def __post_init__(self) -> None:
-        if self.kind not in READOUTS:
-            raise FormatError(
-                f"expected a read-out among {', '.join(READOUTS)}, got {self.kind!r}; choose one"
-            )
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
     """A network on the chip.
@@ -303,20 +263,6 @@ class Program:
     def into(self, name: str) -> tuple[Synapse, ...]:
         """The synapses that end in a population."""
         return tuple(synapse for synapse in self.synapses if synapse.target == name)
-
-    @cached_property
-    def order(self) -> tuple[Population, ...] | None:
-        """Populations so that every synapse comes from an earlier one; None where they recur."""
-        ready = {source.name for source in self.sources}
-        left, ordered = list(self.populations), []
-        while left:
-            found = [p for p in left if all(s.source in ready for s in self.into(p.name))]
-            if not found:
-                return None
-            ordered += found
-            ready |= {p.name for p in found}
-            left = [p for p in left if p.name not in ready]
-        return tuple(ordered)
 
     def unlevelled(self) -> list[Synapse]:
         """Synapses whose source is not exactly one phase (plus delay) ahead of their target.

@@ -12,8 +12,9 @@ import numpy as np
 from ..core.errors import FormatError
 from ..core.files import atomic_path
 from .hdf5 import Fields, open_hdf5
+from .interface import Encoding, Readout
 from .netx_fields import read_whole
-from .program import Encoding, Population, Program, Readout, Source, Synapse
+from .program import Population, Program, Source, Synapse
 
 FORMAT = "spikeproof program 1"
 

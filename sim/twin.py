@@ -13,9 +13,10 @@ from ..core.progress import SILENT, Tracker
 from .clock import Clock, Window
 from .components import components
 from .estimators import Estimator
+from .exact_sums import channel_bounds, exact_dtype, self_test
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
-from .kernel import Kernel, channel_bounds, exact_dtype, self_test, straight_through
+from .kernel import Kernel, straight_through
 from .program import Population, Program, Source, Synapse
 from .recurrence import Answer, Link, run_loop
 

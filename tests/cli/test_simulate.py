@@ -160,6 +160,7 @@ def test_strict_refuses_numbers_out_of_range(spikeproof, out_of_range):
     done = spikeproof("simulate", *out_of_range, "--strict")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert done.err.startswith("spikeproof: expected layer1 of")
+    assert done.err.endswith("iDecay 5000 outside 0..4096; mend it, or do without strict\n")
     assert not Path(out_of_range[-1]).exists()
 
 

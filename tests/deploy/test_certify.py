@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from spikeproof.core.errors import RangeError
 from spikeproof.deploy.certify import RAIL, UNIT, certify, require
 from spikeproof.sim.clock import Window
-from spikeproof.sim.program import Population, Program, Readout, Source, Synapse
+from spikeproof.sim.interface import Readout
+from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.sim.strategies import levelled
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from spikeproof.core.axes import lava_to_train
+from spikeproof.sim.components import in_order
 from spikeproof.sim.netx_weights import MIXED_HIGH
 from spikeproof.tests.reference import REGISTER, arriving, as_train, decayed, int32
 
@@ -142,7 +143,7 @@ STATIC = {
         len(f.setting.program.into(p.name)) > 1 for p in f.setting.program.populations
     ),
     "several sources": lambda f: len(f.setting.program.sources) > 1,
-    "recurrence": lambda f: f.setting.program.order is None,
+    "recurrence": lambda f: in_order(f.setting.program) is None,
     "layer without neurons": lambda f: any(
         (p.du, p.dv, p.vth) == (0, 4096, 1 << 17) for p in f.setting.program.populations
     ),

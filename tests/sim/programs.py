@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikeproof.sim.program import Encoding, Population, Program, Readout, Source, Synapse
+from spikeproof.sim.interface import Encoding, Readout
+from spikeproof.sim.program import Population, Program, Source, Synapse
 
 Kind = Literal["membrane", "sum", "spikes"]
 

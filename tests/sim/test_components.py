@@ -1,6 +1,8 @@
 """Loops in a graph, and an order of everything around them."""
 
-from spikeproof.sim.components import components
+import pytest
+
+from spikeproof.sim.components import components, in_order
 from spikeproof.sim.program import Population, Program, Synapse
 from spikeproof.tests.sim.programs import chain, ramp
 
@@ -25,6 +27,16 @@ def test_a_program_without_loops_has_groups_of_one():
 
 def test_groups_come_after_all_that_feeds_them():
     assert named(graph("dcba", "ab", "bc", "cd", "ad")) == ["a", "b", "c", "d"]
+
+
+def test_order_puts_every_population_behind_what_feeds_it():
+    program = graph("dcba", "ab", "bc", "cd", "ad")
+    assert [p.name for p in in_order(program) or ()] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("edges", [("ab", "ba"), ("ab", "bb")])
+def test_a_program_that_recurs_has_no_order(edges):
+    assert in_order(graph("ab", *edges)) is None
 
 
 def test_populations_that_reach_one_another_are_one_group():

@@ -11,8 +11,9 @@ from spikeproof.core.errors import RangeError
 from spikeproof.sim.clock import Window
 from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.integer_gradient import membrane, spikes, summed
+from spikeproof.sim.interface import Readout
 from spikeproof.sim.neuron import integrate_and_fire
-from spikeproof.sim.program import Population, Program, Readout, Source, Synapse
+from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.sim.populations import activations, run, whole
 

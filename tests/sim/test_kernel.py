@@ -1,21 +1,14 @@
-"""Exact sums in floating point: at the bound, above it, and on a machine that rounds."""
+"""One synapse: exact sums by whatever computes them, wrapped where Lava's wrap."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from spikeproof.core.errors import RangeError
 from spikeproof.sim import kernel as sim_kernel
 from spikeproof.sim.byte_conv import missing_reason
-from spikeproof.sim.kernel import (
-    Kernel,
-    activation_bound,
-    channel_bounds,
-    exact_dtype,
-    self_test,
-    split,
-)
+from spikeproof.sim.exact_sums import activation_bound, exact_dtype
+from spikeproof.sim.kernel import Kernel
 from spikeproof.sim.program import Synapse
 
 CPU = torch.device("cpu")
@@ -31,39 +24,6 @@ def apply(given, x, *, peak):
     dtype = exact_dtype(bound, largest=max(peak, int(np.abs(given.weight).max())))
     kernel = Kernel(given, given.weight, low=-peak, high=peak, dtype=dtype, device=CPU)
     return kernel(torch.from_numpy(np.asarray(x, np.float64)))
-
-
-@pytest.mark.parametrize(
-    ("bound", "largest", "dtype"),
-    [
-        (0, 0, torch.float32),
-        (2**24 - 1, 256, torch.float32),
-        (2**24, 1, torch.float64),
-        (257, 257, torch.float64),
-        (2**53 - 1, 2**30, torch.float64),
-    ],
-)
-def test_the_number_format_follows_from_the_bounds(bound, largest, dtype):
-    assert exact_dtype(bound, largest=largest) == dtype
-
-
-def test_sums_beyond_every_number_format_are_refused():
-    with pytest.raises(RangeError, match=r"expected sums below 2\^53, got up to 9007199254740992"):
-        exact_dtype(2**53, largest=1)
-
-
-def test_the_bound_is_the_worst_output_at_the_peak():
-    weight = np.array([[1, -2, 3], [-4, -5, -6]])
-    assert activation_bound(synapse(weight), low=-10, high=10) == 150
-    assert activation_bound(synapse(weight, shift=2), low=-10, high=10) == 38
-    assert activation_bound(synapse(weight.reshape(2, 3, 1, 1)), low=-1, high=1) == 15
-
-
-def test_the_bound_knows_that_spikes_have_one_sign():
-    given = synapse([[1, -2, 3], [-4, -5, -6]])
-    assert channel_bounds(given, low=0, high=1).tolist() == [4, 15]
-    assert channel_bounds(given, low=-3, high=10).tolist() == [46, 150]
-    assert channel_bounds(given, low=-10, high=-3).tolist() == [40, 150]
 
 
 @pytest.mark.parametrize("missing", [1, 0, -1, -12345])
@@ -163,26 +123,6 @@ def test_a_wrapped_sum_is_the_same_with_gradients(value):
     assert torch.equal(kernel(x.clone().requires_grad_()).detach(), kernel(x))
 
 
-def test_this_machine_passes_the_self_test():
-    self_test(CPU)
-
-
-@pytest.mark.parametrize("name", ["conv2d", "linear"])
-@pytest.mark.parametrize("reduced", [torch.bfloat16, torch.float16])
-def test_the_self_test_refuses_short_sums(monkeypatch, name, reduced):
-    exact = getattr(F, name)
-    monkeypatch.setattr(F, name, lambda x, weight: exact(x, weight).to(reduced).to(x.dtype))
-    with pytest.raises(RangeError, match=r"exact torch.float32 sums on cpu, got a difference of"):
-        self_test(CPU)
-
-
-def test_the_self_test_refuses_the_loss_of_the_last_bit(monkeypatch):
-    exact = F.conv2d
-    monkeypatch.setattr(F, "conv2d", lambda x, w: (exact(x, w) / 2).round() * 2)
-    with pytest.raises(RangeError, match="got a difference of 1; switch reduced precision off"):
-        self_test(CPU)
-
-
 def exact_conv(given, x):
     weight = torch.from_numpy(given.weight.astype(np.float64))
     geometry = {"stride": given.stride, "padding": given.padding, "groups": given.groups}
@@ -202,15 +142,6 @@ def test_convolutions_beyond_float32_are_summed_in_exact_parts(rng, largest, pea
     kernel.can_wrap = False  # what is claimed here is the sum before Lava's 24 bits
     for x in (np.full((2, 600, 4, 4), peak), rng.integers(-peak, peak + 1, (2, 600, 4, 4))):
         assert torch.equal(kernel(torch.from_numpy(x.astype(np.float64))), exact_conv(given, x))
-
-
-def test_only_channels_that_need_it_are_split():
-    weight = np.full((5, 4, 3, 3), 100)
-    weight[[1, 4]] = 5000
-    whole, rest = split(weight, peak=3, groups=1, device=CPU)
-    assert isinstance(rest.channels, torch.Tensor)
-    assert rest.channels.tolist() == [1, 4]
-    assert torch.equal(whole.weight[[0, 2, 3]], torch.full((3, 4, 3, 3), 100.0))
 
 
 @pytest.mark.parametrize(("largest", "peak"), [(2**20, 1), (100, 257)])

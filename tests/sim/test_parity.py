@@ -37,7 +37,7 @@ def stand_in(monkeypatch):
     """Puts the reference in Lava's place; `spoil` changes what it answers."""
 
     def use(program, spoil=lambda found: None):
-        def run(request, *, timeout):
+        def run(request, **options):
             if isinstance(request, ProgramRequest):
                 assert request.program is program
                 x = request.inputs[program.sources[0].name]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import FormatError
-from spikeproof.sim.program import Encoding, Population, Program, Readout, Source, Synapse
+from spikeproof.sim.interface import Encoding, Readout
+from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.sim.programs import chain, classifier, ramp
 
 
@@ -110,19 +111,6 @@ def test_encodings_without_steps_are_refused():
         Encoding(offset=(), steps=0)
 
 
-def test_order_puts_every_population_behind_what_feeds_it():
-    program = classifier()
-    shuffled = replace(program, populations=program.populations[::-1])
-    assert names(shuffled.order) == ["a", "relay", "b", "out"]
-    assert names(shuffled.populations) == ["out", "relay", "b", "a"]
-
-
-def test_a_program_that_recurs_has_no_order():
-    loop = Synapse(source="c", target="b", weight=ramp(5, 3))
-    assert chain().order is not None
-    assert chain(synapses=(*chain().synapses, loop)).order is None
-
-
 def test_levelled_programs_have_no_unlevelled_synapses():
     assert classifier().unlevelled() == []
 
@@ -154,4 +142,4 @@ def test_only_sources_with_message_bits_multiply():
 
 def test_a_program_may_have_no_source():
     block = Population(name="a", shape=(2, 3, 3), vth=1)
-    assert Program(sources=(), populations=(block,), synapses=(), outputs=("a",)).order == (block,)
+    assert Program(sources=(), populations=(block,), synapses=(), outputs=("a",)).shapes["a"]

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from spikeproof.core.errors import RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
 from spikeproof.sim.estimators import ESTIMATORS, estimator
+from spikeproof.sim.interface import Readout
 from spikeproof.sim.neuron import integrate_and_fire
-from spikeproof.sim.program import Population, Program, Readout, Source, Synapse
+from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import reference
 from spikeproof.tests.sim.populations import whole

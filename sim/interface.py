@@ -1,0 +1,47 @@
+"""How images become what enters a chip, and how what a population did becomes logits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.errors import FormatError
+
+READOUTS = ("membrane", "sum", "spikes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How an image becomes payload: round(255·x) − offset, the same at every step.
+
+    Args:
+        offset: Integer mean of each channel.
+        steps: T.
+    """
+
+    offset: tuple[int, ...]
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise FormatError(f"expected at least 1 time step, got {self.steps}; give more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """How logits are read from an output population.
+
+    Args:
+        population: Its name.
+        kind: `membrane` reads v after the last step, `sum` adds up v over the steps of a neuron
+            that keeps nothing (dv 4096), both in units of 64; `spikes` counts spikes.
+        scale: Logit of one unit.
+    """
+
+    population: str
+    kind: Literal["membrane", "sum", "spikes"]
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in READOUTS:
+            raise FormatError(
+                f"expected a read-out among {', '.join(READOUTS)}, got {self.kind!r}; choose one"
+            )
