@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.errors import ConfigError
 from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, show
 from .progress import RichTracker
 
