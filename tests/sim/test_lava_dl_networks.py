@@ -1,6 +1,7 @@
 """The networks that lava-dl ships with its own tests: twin against a live Lava run, every value."""
 
 from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -20,7 +21,7 @@ def shipped(name):
         found = files("lava-dl") or []
     except PackageNotFoundError:
         pytest.skip("NOT TESTED: expected lava-dl with its networks, got no lava-dl; install it")
-    return next(path.locate() for path in found if str(path) == f"{FOLDER}/{name}")
+    return next(Path(path.locate()) for path in found if str(path) == f"{FOLDER}/{name}")
 
 
 def image_driven(name, bias, **clock):
