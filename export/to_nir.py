@@ -46,8 +46,14 @@ def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
 
     Raises:
         ConfigError: If there are class names, but not one for each logit.
+        UnsupportedNodeError: If the network takes frames of events.
     """
     config = network.config
+    if config.encoding != "direct":
+        raise UnsupportedNodeError(
+            f"expected a network for images, got encoding {config.encoding!r}; event input is not "
+            "exported by this version"
+        )
     if classes and len(classes) != config.classes:
         raise ConfigError(
             f"expected {config.classes} class names, got {len(classes)}; name each class or none"

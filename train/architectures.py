@@ -9,9 +9,10 @@ from torch import nn
 from ..core.errors import ConfigError
 from .network_config import NetworkConfig
 from .spiking import Spiking
-from .wide_resnet import WIDE_RESNETS, WideResNet, build_wide_resnet
+from .wide_resnet import WideResNet, build_wide_resnet, wide_resnet
 
 Stage = Literal["conv", "pool"]
+STAGES: tuple[Stage, ...] = ("conv", "pool")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +64,27 @@ USUAL: dict[tuple[int, int], str] = {(8, 8): "digits-conv", (28, 28): "conv-28",
 
 
 def architecture(name: str) -> Architecture | WideResNet:
-    """The architecture called `name`.
+    """The architecture called `name`: of the table, `wrn16-4` of any depth and width, or a row.
+
+    A row spells its stages, as in `conv-pool-conv`; widths and hidden layers are then to be named.
 
     Raises:
         ConfigError: If there is none.
     """
-    known_ones: dict[str, Architecture | WideResNet] = {**ARCHITECTURES, **WIDE_RESNETS}
-    try:
-        return known_ones[name]
-    except KeyError:
-        known = ", ".join(known_ones)
+    found = ARCHITECTURES.get(name) or wide_resnet(name) or _row(name)
+    if found is None:
         raise ConfigError(
-            f"expected an architecture among {known}, got {name!r}; choose one of them"
-        ) from None
+            f"expected an architecture among {', '.join(ARCHITECTURES)}, a wide residual network "
+            f"as wrn16-4 (depth 6n+4, width) or a row as conv-pool-conv, got {name!r}; choose one"
+        )
+    return found
+
+
+def _row(name: str) -> Architecture | None:
+    stages = tuple(stage for word in name.split("-") for stage in STAGES if stage == word)
+    if "conv" not in stages or "-".join(stages) != name:
+        return None
+    return Architecture(stages=stages, widths=(), hidden=())
 
 
 def build(config: NetworkConfig) -> nn.Sequential:
@@ -95,7 +104,7 @@ def build(config: NetworkConfig) -> nn.Sequential:
     if len(config.widths) != convs:
         raise ConfigError(
             f"expected {convs} widths for {config.architecture}, got {config.widths}; "
-            f"the usual ones are {plan.widths}"
+            + (f"the usual ones are {plan.widths}" if plan.widths else "name them")
         )
     _, height, width = config.input_shape
     if height % 2**plan.pools or width % 2**plan.pools:
@@ -133,6 +142,8 @@ def _classifier(config: NetworkConfig, plan: Architecture) -> Iterator[tuple[str
         yield f"dense_spike{number}", _neurons(config)
         size = neurons
     yield "readout", nn.Linear(size, config.classes)
+    if config.readout == "spikes":
+        yield "readout_spike", _neurons(config)
 
 
 def _neurons(config: NetworkConfig) -> Spiking:

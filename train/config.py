@@ -28,7 +28,7 @@ class TrainConfig:
 
     Args:
         method: A name of `methods.METHODS`.
-        epochs, batch_size: Passes over the training images, and images a step.
+        epochs, batch_size: Passes over the training images, and images a step and process.
         learning_rate, momentum, weight_decay: Of SGD; the rate falls as a cosine over the epochs.
         attack: What adversarial training attacks with: `pgd`, `fgsm` or `rfgsm`.
         epsilon, attack_steps, attack_step_size: Of that attack, in input units.
@@ -163,16 +163,43 @@ class NetworkOptions:
     theta: float = 1.0
     widths: tuple[int, ...] | None = None
     hidden: tuple[int, ...] | None = None
+    encoding: str = "direct"
     readout: str = "membrane"
 
     def network(self, data: ImageData) -> NetworkConfig:
         """The network for a data set, with the statistics of its training images.
 
         Raises:
-            ConfigError: If no architecture is named and none is usual for the image size.
+            ConfigError: If no architecture is named and none is usual for the image size, or the
+                network takes frames of events.
             DataError: If a channel of the training images never varies.
         """
-        name = self.architecture or _usual(data)
+        if self.encoding != "direct":
+            raise ConfigError(
+                f"expected encoding 'direct' for the images of {data.name}, got "
+                f"{self.encoding!r}; choose a preset for images"
+            )
+        return self.shaped(
+            data.image_shape,
+            classes=len(data.classes),
+            mean=lattice_mean(data.train_images),
+            std=tuple(value / 255 for value in channel_std(data.train_images)),
+        )
+
+    def shaped(
+        self,
+        input_shape: tuple[int, int, int],
+        *,
+        classes: int,
+        mean: tuple[int, ...],
+        std: tuple[float, ...],
+    ) -> NetworkConfig:
+        """The network for inputs of one shape and given statistics.
+
+        Raises:
+            ConfigError: If no architecture is named and none is usual for the size.
+        """
+        name = self.architecture or _usual(input_shape[1:])
         plan = architecture(name)
         chosen = {
             "architecture": name,
@@ -181,15 +208,14 @@ class NetworkOptions:
         }
         return NetworkConfig(
             **(asdict(self) | chosen),
-            input_shape=data.image_shape,
-            classes=len(data.classes),
-            mean=lattice_mean(data.train_images),
-            std=tuple(value / 255 for value in channel_std(data.train_images)),
+            input_shape=input_shape,
+            classes=classes,
+            mean=mean,
+            std=std,
         )
 
 
-def _usual(data: ImageData) -> str:
-    size = data.image_shape[1:]
+def _usual(size: tuple[int, int]) -> str:
     try:
         return USUAL[size]
     except KeyError:

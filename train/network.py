@@ -1,7 +1,7 @@
-"""A spiking network for images: direct coding, layers, membrane read-out."""
+"""A spiking network for images or frames of events: encoding, layers, read-out."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -20,11 +20,15 @@ __all__ = ["NetworkConfig", "SpikingNetwork"]
 LATTICE = 255
 """Input 1.0 in lattice steps."""
 
+READOUTS: dict[str, Callable[[Tensor, int], Tensor]] = {"membrane": torch.mean, "spikes": torch.sum}
+"""What becomes of the last layer's output over the steps."""
+
 
 class SpikingNetwork(nn.Module):
-    """Images in, logits out, T steps of spikes in between.
+    """Images or frames in, logits out, T steps of spikes in between.
 
-        i_t = (255·x − mean) / (255·std) at every step;  logits = mean over T of the last layer
+        i_t = (255·x − mean) / (255·std) at every step, or x_t / std for frames
+        logits = mean over T of the last layer (`membrane`), or its sum (`spikes`)
 
     What comes before the first neurons is the same at every step and is computed once. `layers`
     holds only `Conv2d`, `BatchNorm2d`, `Spiking`, `AvgPool2d`, `Flatten` and `Linear`, named, in a
@@ -50,28 +54,23 @@ class SpikingNetwork(nn.Module):
             buffer = torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1)
             self.register_buffer(key, buffer, persistent=False)
 
-    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
-        """Logits of images in [0, 1].
+    def forward(self, x: Float[Tensor, "*T N C H W"]) -> Float[Tensor, "N K"]:
+        """Logits of images [N, C, H, W] in [0, 1], or of frames [T, N, C, H, W] of event counts.
 
         Raises:
-            DataError: If the images have another size than the network's input.
+            DataError: If the input has another shape than the network's.
         """
         output = x
         for _, output in self.walk(x):  # noqa: B007
             pass
-        return output.to(x.dtype).mean(0)
+        return READOUTS[self.config.readout](output.to(x.dtype), 0)
 
-    def walk(self, x: Float[Tensor, "N C H W"]) -> Iterator[tuple[str, Tensor]]:
-        """Name and output of each layer: [N, ...] before the first neurons, then [T, N, ...]."""
-        if x.shape[1:] != self.config.input_shape:
-            raise DataError(
-                f"expected images [N, {', '.join(map(str, self.config.input_shape))}], got "
-                f"{list(x.shape)}; use the data set the network was made for"
-            )
-        mean, std = self.mean.to(x.dtype), self.std.to(x.dtype)
+    def walk(self, x: Float[Tensor, "*T N C H W"]) -> Iterator[tuple[str, Tensor]]:
+        """Name and output of each layer: [T, N, ...], for images [N, ...] before any neurons."""
         sources = sources_of(self.layers)
         uses = Counter(source for name in sources for source in sources[name])
-        alive, static = {INPUT: (x * LATTICE - mean) / (LATTICE * std)}, {INPUT}
+        alive = {INPUT: self._encode(x)}
+        static = {INPUT} if self.config.encoding == "direct" else set[str]()
         for name, layer in self.layers.named_children():
             inputs = [alive[source] for source in sources[name]]
             is_static = static.issuperset(sources[name]) and not isinstance(layer, Spiking)
@@ -82,6 +81,20 @@ class SpikingNetwork(nn.Module):
                 if not uses[source]:
                     del alive[source]
             yield name, output
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """The input current, at every step or, for images, of each of them."""
+        config, std = self.config, self.std.to(x.dtype)
+        is_direct = config.encoding == "direct"
+        before = x.shape[: -len(config.input_shape)]
+        right = len(before) == 1 if is_direct else len(before) == 2 and before[0] == config.steps
+        if not right or x.shape[len(before) :] != config.input_shape:
+            wanted = "images [N" if is_direct else f"frames [{config.steps}, N"
+            raise DataError(
+                f"expected {wanted}, {', '.join(map(str, config.input_shape))}], got "
+                f"{list(x.shape)}; use the data set the network was made for"
+            )
+        return (x * LATTICE - self.mean.to(x.dtype)) / (LATTICE * std) if is_direct else x / std
 
     def _apply_layer(
         self, layer: nn.Module, inputs: list[Tensor], sources: tuple[str, ...], static: set[str]
@@ -108,7 +121,7 @@ class SpikingNetwork(nn.Module):
                 layer.estimator_name = known
 
     @torch.no_grad()
-    def rates(self, x: Float[Tensor, "N C H W"]) -> dict[str, float]:
+    def rates(self, x: Float[Tensor, "*T N C H W"]) -> dict[str, float]:
         """Spikes per neuron and step of each layer of neurons, in the mode the network is in."""
         outputs = self.walk(x)
         spiking = {n for n, layer in self.layers.named_children() if isinstance(layer, Spiking)}

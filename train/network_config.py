@@ -7,15 +7,17 @@ from typing import Any
 from ..core.errors import ConfigError
 
 NEURONS = ("if", "lif")
+ENCODINGS = ("direct", "frames")
+READOUTS = ("membrane", "spikes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """A direct-coded spiking network for images.
+    """A spiking network for images or for frames of events.
 
     Args:
-        architecture: A name of `architectures.ARCHITECTURES`.
-        input_shape: `(C, H, W)` of an image.
+        architecture: A name that `architectures.architecture` knows.
+        input_shape: `(C, H, W)` of an image or a frame.
         classes: Number of classes K.
         steps: Time steps T.
         neuron: `if` keeps the whole membrane from step to step, `lif` the share `decay` of it.
@@ -23,9 +25,11 @@ class NetworkConfig:
         theta: Threshold of every neuron.
         widths: Channels of each convolution.
         hidden: Neurons of each hidden dense layer.
-        readout: `membrane` averages the last layer's output over the steps.
-        mean: Lattice mean of each channel, 0..255.
-        std: Standard deviation of each channel in input units (0 to 1).
+        encoding: `direct` shows the same image at every step; `frames` takes T frames of events.
+        readout: `membrane` averages the last layer's output over the steps (the published code);
+            `spikes` counts what a last population fires (Liu et al. 2024, Eq. 8).
+        mean: Lattice mean of each channel, 0..255; 0 for `frames`, whose empty cells stay empty.
+        std: Standard deviation of each channel in input units (0 to 1), or in events a cell.
 
     Raises:
         ConfigError: If a value is out of range, or values contradict each other.
@@ -40,11 +44,13 @@ class NetworkConfig:
     theta: float = 1.0
     widths: tuple[int, ...]
     hidden: tuple[int, ...]
+    encoding: str = "direct"
     readout: str = "membrane"
     mean: tuple[int, ...]
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        _check_names(self)
         _check_neuron(self)
         _check_sizes(self)
         _check_encoding(self)
@@ -54,11 +60,16 @@ class NetworkConfig:
         return asdict(self)
 
 
+def _check_names(config: NetworkConfig) -> None:
+    for key, known in (("neuron", NEURONS), ("encoding", ENCODINGS), ("readout", READOUTS)):
+        if getattr(config, key) not in known:
+            raise ConfigError(
+                f"expected {key} to be one of {', '.join(known)}, got {getattr(config, key)!r}; "
+                "choose one"
+            )
+
+
 def _check_neuron(config: NetworkConfig) -> None:
-    if config.neuron not in NEURONS:
-        raise ConfigError(
-            f"expected a neuron among {', '.join(NEURONS)}, got {config.neuron!r}; choose one"
-        )
     if config.neuron == "if" and config.decay != 1.0:
         raise ConfigError(
             f"expected decay 1 for neuron 'if', got {config.decay}; set neuron to 'lif'"
@@ -70,10 +81,6 @@ def _check_neuron(config: NetworkConfig) -> None:
         )
     if not (config.theta > 0 and math.isfinite(config.theta)):
         raise ConfigError(f"expected theta > 0, got {config.theta}; the usual threshold is 1.0")
-    if config.readout != "membrane":
-        raise ConfigError(
-            f"expected readout 'membrane', got {config.readout!r}; others are not in this version"
-        )
 
 
 def _check_sizes(config: NetworkConfig) -> None:
@@ -96,6 +103,10 @@ def _check_encoding(config: NetworkConfig) -> None:
     if any(not 0 <= value <= 255 or value != int(value) for value in config.mean):
         raise ConfigError(
             f"expected lattice means 0..255, got {config.mean}; round the mean pixel value"
+        )
+    if config.encoding == "frames" and any(config.mean):
+        raise ConfigError(
+            f"expected mean 0 for frames of events, got {config.mean}; an empty cell has to stay 0"
         )
     if any(not (value > 0 and math.isfinite(value)) for value in config.std):
         raise ConfigError(f"expected std > 0, got {config.std}; use the training images' spread")

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .wiring import Mixture
+
 MANY_ROWS = 200
 SHARE = 0.3
 
@@ -17,7 +19,8 @@ class Orthogonality:
 
     One gradient step on β/4·‖W·Wᵀ − 1‖², the tightness of Parseval networks (Cisse et al. 2017),
     which bounds the layer's Lipschitz constant. A dense layer of 200 rows or more is treated on a
-    random 30 % of them.
+    random 30 % of them. The weights of a residual sum become the nearest ones that are not negative
+    and add up to 1, so that no sum is larger than its summands (ibid.).
 
     Args:
         weight: β.
@@ -30,7 +33,7 @@ class Orthogonality:
         """Changes the network's weights, and is meant to.
 
         Args:
-            network: Its convolutions and dense layers are treated, in order.
+            network: Its convolutions, dense layers and residual sums are treated, in order.
             draws: Decides the rows, on the CPU.
         """
         for layer in _linear(network):
@@ -41,11 +44,23 @@ class Orthogonality:
                 matrix[rows] = retracted(matrix[rows], self.weight)
             else:
                 matrix.copy_(retracted(matrix, self.weight))
+        for mixture in network.modules():
+            if isinstance(mixture, Mixture):
+                mixture.weight.copy_(on_simplex(mixture.weight))
 
 
 def retracted(matrix: Float[Tensor, "rows rest"], weight: float) -> Float[Tensor, "rows rest"]:
     """(1 + β)·W − β·W·Wᵀ·W."""
     return (1.0 + weight) * matrix - weight * (matrix @ matrix.T) @ matrix
+
+
+def on_simplex(weights: Float[Tensor, " count"]) -> Float[Tensor, " count"]:
+    """The nearest weights w ≥ 0 with Σw = 1: max(w − τ, 0) (Duchi et al. 2008, Fig. 1)."""
+    descending = weights.sort(descending=True).values
+    ranks = torch.arange(1, len(weights) + 1, device=weights.device)
+    shifts = (descending.cumsum(0) - 1.0) / ranks
+    kept = int((descending > shifts).sum())
+    return (weights - shifts[kept - 1]).clamp(min=0.0)
 
 
 def _linear(network: nn.Module) -> Iterator[nn.Conv2d | nn.Linear]:

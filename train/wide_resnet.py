@@ -4,6 +4,7 @@ The sum of a block is a current, not spikes: the next batch norm and the next sh
 (Liu et al. 2024 after Zagoruyko and Komodakis 2016).
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,11 +32,24 @@ class WideResNet:
     hidden: tuple[int, ...] = ()
 
 
-WIDE_RESNETS: dict[str, WideResNet] = {
-    "wrn10-2": WideResNet(blocks=1, widths=(16, 32, 64, 128)),
-    "wrn16-4": WideResNet(blocks=2, widths=(16, 64, 128, 256)),
-}
-"""WRN-depth-width: depth 6·blocks + 4 with three stages. WRN-16-4 is that of the SR paper."""
+NAME = re.compile(r"wrn(\d{1,4})-(\d{1,4})")
+STAGE_WIDTHS = (16, 32, 64)
+
+
+def wide_resnet(name: str) -> WideResNet | None:
+    """WRN-depth-width by its name, as `wrn16-4` of the SR paper: three stages, 6·blocks + 4 deep.
+
+    Returns:
+        None where the name is not of that form, or no number of blocks gives the depth.
+    """
+    found = NAME.fullmatch(name)
+    depth, width = (int(part) for part in found.groups()) if found else (0, 0)
+    if depth < 10 or depth % 6 != 4 or width < 1:
+        return None
+    return WideResNet(
+        blocks=(depth - 4) // 6,
+        widths=(STAGE_WIDTHS[0], *(width * channels for channels in STAGE_WIDTHS)),
+    )
 
 
 def build_wide_resnet(config: NetworkConfig, plan: WideResNet) -> Wired:
@@ -73,6 +87,8 @@ def _network(config: NetworkConfig, plan: WideResNet) -> Layers:
     yield "pool", nn.AvgPool2d(_last_map(config)), ()
     yield "flatten", nn.Flatten(), ()
     yield "readout", nn.Linear(channels, config.classes), ()
+    if config.readout == "spikes":
+        yield "readout_spike", _neurons(config), ()
 
 
 def _block(

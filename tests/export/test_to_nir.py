@@ -67,6 +67,11 @@ def test_metadata_says_what_nir_leaves_open(make_network):
     }
 
 
+def test_network_for_events_is_refused(make_network):
+    with pytest.raises(UnsupportedNodeError, match="for images, got encoding 'frames'; event"):
+        to_nir(make_network(encoding="frames", mean=(0, 0)))
+
+
 def test_network_is_left_as_it_was(make_network):
     network = make_network().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}

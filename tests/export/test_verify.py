@@ -18,10 +18,15 @@ from spikeproof.export.verify import export_network, verify
 from spikeproof.sim.nir_graph import NirNetwork
 from spikeproof.train.spiking import Spiking
 
-NEURONS = [{}, {"neuron": "lif", "decay": 0.9, "theta": 0.7}]
+NEURONS = [
+    {},
+    {"neuron": "lif", "decay": 0.9, "theta": 0.7},
+    {"readout": "spikes", "theta": 0.7},
+]
+NEURON_IDS = ["if", "lif", "spiking read-out"]
 
 
-@pytest.mark.parametrize("neurons", NEURONS, ids=["if", "lif"])
+@pytest.mark.parametrize("neurons", NEURONS, ids=NEURON_IDS)
 def test_whole_network_survives_the_file(make_network, images, tmp_path, neurons):
     network = make_network(**neurons)
     report = export_network(network, tmp_path / "model.nir", images=images)
@@ -34,7 +39,7 @@ def test_whole_network_survives_the_file(make_network, images, tmp_path, neurons
     torch.testing.assert_close(loaded(images), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("neurons", NEURONS, ids=["if", "lif"])
+@pytest.mark.parametrize("neurons", NEURONS, ids=NEURON_IDS)
 def test_rates_are_those_of_the_network(make_network, images, neurons):
     network = make_network(**neurons)
     report = verify(network, to_nir(network), images)

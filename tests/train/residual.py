@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from spikeproof.train.architectures import architecture
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
-from spikeproof.train.wide_resnet import WIDE_RESNETS
 from spikeproof.train.wiring import Mixture
 
 SMALL = NetworkConfig(
@@ -26,7 +26,7 @@ FULL = replace(
     input_shape=(3, 32, 32),
     classes=10,
     steps=8,
-    widths=WIDE_RESNETS["wrn16-4"].widths,
+    widths=architecture("wrn16-4").widths,
     mean=(125, 123, 114),
     std=(0.25, 0.24, 0.26),
 )

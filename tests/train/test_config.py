@@ -2,6 +2,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+import torch
 
 from spikeproof.core.errors import ConfigError
 from spikeproof.datasets.images import ImageData
@@ -14,7 +15,9 @@ from spikeproof.train.config import (
     read_toml,
 )
 from spikeproof.train.methods import METHODS
-from spikeproof.train.presets import DATASETS, PRESETS, preset
+from spikeproof.train.network import SpikingNetwork
+from spikeproof.train.objective import objective
+from spikeproof.train.presets import INPUTS, PRESETS, preset
 
 
 @pytest.mark.parametrize(
@@ -130,10 +133,40 @@ def test_options_refuse_an_unusual_size_without_an_architecture(digits):
 
 
 def test_presets_cover_every_data_set_and_method():
-    full = {f"{dataset}-{method}" for dataset, method in product(DATASETS, METHODS)}
+    full = {f"{dataset}-{method}" for dataset, method in product(INPUTS, METHODS)}
     small = {f"{name}-small" for name in full if not name.startswith("digits-")}
     assert set(PRESETS) == full | small
     assert all(name.split("-")[1] == recipe.train.method for name, recipe in PRESETS.items())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_builds_its_network_and_objective(name):
+    recipe, (shape, classes) = preset(name), INPUTS[name.split("-")[0]]
+    mean, std = (0,) * shape[0], (0.25,) * shape[0]
+    config = recipe.network.shaped(shape, classes=classes, mean=mean, std=std)
+    with torch.device("meta"):
+        network = SpikingNetwork(config)
+        frames = (config.steps,) if config.encoding == "frames" else ()
+        assert network(torch.zeros(*frames, 2, *shape)).shape == (2, classes)
+    parts, method = objective(recipe.train), METHODS[recipe.train.method]
+    assert (parts.attack is not None, parts.after_step is not None) == (
+        method.attack,
+        method.is_orthogonal,
+    )
+
+
+def test_dvs_presets_are_the_published_settings():
+    recipe = preset("dvs-srstar")
+    assert recipe.network == NetworkOptions(architecture="vgg11", encoding="frames", steps=10)
+    assert recipe.train == TrainConfig(
+        method="srstar", penalty_weight=0.002, batch_size=24, attack="fgsm"
+    )
+    assert preset("dvs-sr").train.penalty_weight == 0.002
+
+
+def test_presets_for_frames_refuse_images(digits):
+    with pytest.raises(ConfigError, match="expected encoding 'direct' for the images of digits"):
+        preset("dvs-at").network.network(digits)
 
 
 def test_cifar_presets_are_the_published_settings():
@@ -142,6 +175,7 @@ def test_cifar_presets_are_the_published_settings():
     assert recipe.network.steps == 8
     assert recipe.train == TrainConfig(method="srstar", penalty_weight=0.002)
     assert preset("cifar-sr").train.penalty_weight == 0.008
+    assert preset("cifar100-srstar").network.architecture == "wrn16-4"
     assert preset("cifar100-srstar").train.penalty_weight == 0.001
     assert preset("cifar100-sr").train.penalty_weight == 0.002
 

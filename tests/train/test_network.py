@@ -6,6 +6,7 @@ from torch import nn
 
 from spikeproof.core.errors import ConfigError, DataError
 from spikeproof.train.architectures import ARCHITECTURES
+from spikeproof.train.config import NetworkOptions
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 from spikeproof.train.spiking import Spiking
 
@@ -124,6 +125,82 @@ def test_unknown_estimators_are_refused(make_network):
         make_network().set_estimator("none")
 
 
+WIDE = NetworkOptions(architecture="wrn16-4")
+HEAD_32 = 8192 * 4096 + 4096 + 4096 * 4096 + 4096
+HEAD_48 = 18432 * 4096 + 4096 + 4096 * 4096 + 4096
+PARAMETERS = {
+    "vgg5": (
+        NetworkOptions(architecture="vgg5"),
+        (3, 32, 32),
+        (27 * 64 + 64) + (576 * 128 + 128) + (1152 * 128 + 128) + 2 * 320 + HEAD_32 + 40_970,
+    ),
+    "vgg11": (NetworkOptions(architecture="vgg11"), (3, 32, 32), 10_996_224 + HEAD_32 + 40_970),
+    "vgg11 for events": (
+        NetworkOptions(architecture="vgg11", encoding="frames"),
+        (2, 48, 48),
+        10_996_224 - 9 * 64 + HEAD_48 + 40_970,
+    ),
+    "wrn16-4": (WIDE, (3, 32, 32), 2_748_902),
+    "spiking read-out": (replace(WIDE, readout="spikes"), (3, 32, 32), 2_748_902),
+}
+"""Worked out by hand: the convolutions of VGG-11 have 1,792 + 73,856 + 295,168 + 1,180,160 +
+4·2,359,808 parameters and its norms 2·3,008; WRN-16-4 has 432, blocks of 47,266, 73,986, 229,762,
+295,426, 918,274 and 1,180,674, a norm of 512 and a read-out of 2,570."""
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_as_many_as_the_layer_sizes_say(name):
+    options, shape, expected = PARAMETERS[name]
+    mean, std = (0,) * shape[0], (1.0,) * shape[0]
+    with torch.device("meta"):
+        network = SpikingNetwork(options.shaped(shape, classes=10, mean=mean, std=std))
+    assert sum(p.numel() for p in network.parameters()) == expected
+
+
+def test_row_of_stages_is_an_architecture(tiny_config, images):
+    config = replace(tiny_config, architecture="conv-conv-pool-conv-pool", widths=(3, 4, 5))
+    network = SpikingNetwork(config)
+    kinds = [type(layer).__name__ for layer in network.layers][:11]
+    convolution = ["Conv2d", "BatchNorm2d", "Spiking"]
+    assert kinds == [*convolution * 2, "AvgPool2d", *convolution, "AvgPool2d"]
+    assert network(images).shape == (6, 10)
+
+
+def test_spiking_readout_counts_spikes(make_network, images):
+    network = make_network(readout="spikes", theta=0.3).eval()
+    *_, (name, spikes) = network.walk(images)
+    logits = network(images)
+    assert name == "readout_spike"
+    assert torch.equal(logits, spikes.sum(0))
+    assert logits.max() > 1
+
+
+def frames_of(count):
+    return torch.randint(0, 4, (4, count, 1, 8, 8), generator=torch.Generator().manual_seed(2))
+
+
+def test_frames_enter_one_a_step_and_unshifted(make_network):
+    network = make_network(encoding="frames", mean=(0,), std=(0.5,)).double().eval()
+    frames = frames_of(3).double()
+    outputs = dict(network.walk(frames))
+    expected = torch.stack([network.layers[0](frame / 0.5) for frame in frames])
+    torch.testing.assert_close(outputs["conv1"], expected, rtol=0, atol=1e-12)
+    assert network(frames).shape == (3, 10)
+
+
+def test_equal_frames_are_an_image(make_network, images):
+    direct = make_network(mean=(0,)).double().eval()
+    events = make_network(mean=(0,), encoding="frames").double().eval()
+    x = images.double()
+    torch.testing.assert_close(events(x.expand(4, *x.shape)), direct(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 1, 8, 8), (2, 1, 8, 8), (4, 2, 1, 8, 9)])
+def test_other_frames_are_refused(make_network, shape):
+    with pytest.raises(DataError, match=r"expected frames \[4, N, 1, 8, 8\], got \[.*; use"):
+        make_network(encoding="frames", mean=(0,))(torch.zeros(shape))
+
+
 def test_images_of_another_size_are_refused(make_network):
     with pytest.raises(DataError, match=r"expected images \[N, 1, 8, 8\], got \[2, 1, 9, 8\]"):
         make_network()(torch.rand(2, 1, 9, 8))
@@ -135,11 +212,15 @@ def test_images_of_another_size_are_refused(make_network):
         ({"architecture": "vgg"}, "expected an architecture among digits-conv"),
         ({"widths": (4,)}, "expected 2 widths for digits-conv, got"),
         ({"input_shape": (1, 9, 8)}, "expected an image size that divides by 2"),
-        ({"neuron": "cuba"}, "expected a neuron among if, lif"),
+        ({"neuron": "cuba"}, "expected neuron to be one of if, lif, got 'cuba'"),
         ({"decay": 0.5}, "expected decay 1 for neuron 'if'"),
         ({"neuron": "lif"}, "expected decay between 0 and 1 for neuron 'lif'"),
         ({"theta": 0.0}, "expected theta > 0"),
-        ({"readout": "spikes"}, "expected readout 'membrane', got 'spikes'; others are not in"),
+        ({"readout": "rate"}, "expected readout to be one of membrane, spikes, got 'rate'"),
+        ({"encoding": "poisson"}, "expected encoding to be one of direct, frames, got 'poisson'"),
+        ({"encoding": "frames"}, r"expected mean 0 for frames of events, got \(78,\)"),
+        ({"architecture": "pool-pool"}, "expected an architecture among .*, got 'pool-pool'"),
+        ({"architecture": "conv-conv-conv"}, r"expected 3 widths .*, got \(4, 6\); name them"),
         ({"steps": 0}, "steps of at least 1"),
         ({"mean": (1, 2)}, "expected a mean and a std for each of 1 channels"),
         ({"mean": (300,)}, r"expected lattice means 0\.\.255"),

@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikeproof.train.orthogonality import Orthogonality, retracted
+from spikeproof.tests.train.residual import random_wide_resnet
+from spikeproof.train.orthogonality import Orthogonality, on_simplex, retracted
+from spikeproof.train.wiring import Mixture
 
 
 def draws(seed=0):
@@ -54,3 +56,26 @@ def test_biases_and_norms_are_left_alone(make_network):
     changed = {n for n, value in network.state_dict().items() if not torch.equal(value, before[n])}
     expected = {f"layers.{n}.weight" for n in ("conv1", "conv2", "dense1", "readout")}
     assert changed == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_simplex_projection_is_the_nearest_point(seed):
+    weights = torch.randn(2, generator=draws(seed), dtype=torch.float64)
+    share = torch.linspace(0, 1, 100_001, dtype=torch.float64)
+    simplex = torch.stack([share, 1 - share], dim=1)
+    nearest = simplex[(simplex - weights).square().sum(1).argmin()]
+    torch.testing.assert_close(on_simplex(weights), nearest, rtol=0, atol=1e-5)
+
+
+def test_simplex_projection_leaves_the_simplex_alone():
+    weights = torch.tensor([0.1, 0.0, 0.6, 0.3], dtype=torch.float64)
+    torch.testing.assert_close(on_simplex(weights), weights, rtol=0, atol=1e-15)
+
+
+def test_residual_sums_are_projected():
+    network = random_wide_resnet()
+    sums = [module for module in network.modules() if isinstance(module, Mixture)]
+    sums[0].weight.data = torch.tensor([0.9, 0.3])
+    Orthogonality(weight=0.1)(network, draws=draws())
+    torch.testing.assert_close(sums[0].weight.data, torch.tensor([0.8, 0.2]))
+    assert all(s.weight.sum().item() == pytest.approx(1.0) for s in sums)

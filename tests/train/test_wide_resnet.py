@@ -9,6 +9,7 @@ from spikeproof.tests.train.residual import FULL, SMALL, random_images, random_w
 from spikeproof.train.architectures import architecture
 from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.spiking import Spiking
+from spikeproof.train.wide_resnet import WideResNet
 from spikeproof.train.wiring import Mixture, sources_of
 
 
@@ -98,7 +99,21 @@ def test_other_sizes_are_refused(changes):
         SpikingNetwork(replace(SMALL, **changes))
 
 
-def test_architectures_name_the_wide_resnets():
-    assert architecture("wrn16-4").widths == (16, 64, 128, 256)
-    with pytest.raises(ConfigError, match="among .*vgg11, wrn10-2, wrn16-4, got 'wrn'"):
-        architecture("wrn")
+@pytest.mark.parametrize(
+    ("name", "blocks", "widths"),
+    [
+        ("wrn10-2", 1, (16, 32, 64, 128)),
+        ("wrn16-4", 2, (16, 64, 128, 256)),
+        ("wrn28-10", 4, (16, 160, 320, 640)),
+    ],
+)
+def test_names_of_wide_resnets_tell_depth_and_width(name, blocks, widths):
+    plan = architecture(name)
+    assert isinstance(plan, WideResNet)
+    assert (plan.blocks, plan.widths, plan.hidden) == (blocks, widths, ())
+
+
+@pytest.mark.parametrize("name", ["wrn", "wrn4-4", "wrn17-4", "wrn16-0", "wrn16-4-"])
+def test_other_names_are_refused(name):
+    with pytest.raises(ConfigError, match=rf"among .*vgg11, a wide .* as wrn16-4 .*got '{name}'"):
+        architecture(name)
