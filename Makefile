@@ -11,7 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := dev,events,onnx
+EXTRAS := dev,events,onnx,tensorboard
 LAVA ?= yes
 
 # Also for the environments that source distributions are built in: older pip reads the first name

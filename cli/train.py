@@ -1,11 +1,13 @@
 """`spikeproof train`: a checkpoint folder from a preset or a config file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, SpikeproofError
 from .options import Data, Device, Json, Out, device_named, show
 from .progress import RichTracker
 
@@ -25,6 +27,13 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", min=0)] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int | None, typer.Option(help="Processes on this machine, a GPU each.")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(help="Machines; torchrun tells both.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write metrics for TensorBoard.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Trains a spiking network: vanilla, adversarial, SR or SR*.
@@ -33,18 +42,25 @@ def train(
     """
     from ..datasets.images import load
     from ..train.loop import run
+    from ..train.processes import is_follower
 
-    recipe = _recipe(preset, config, set_ or [], seed)
-    read = load(data, limit=limit)
-    result = run(
-        recipe.train,
-        recipe.network.network(read),
-        read,
-        out,
-        device=device_named(device),
-        resume=resume,
-        tracker=RichTracker(),
-    )
+    with _one_voice():
+        recipe = _recipe(preset, config, set_ or [], seed)
+        read = load(data, limit=limit)
+        result = run(
+            recipe.train,
+            recipe.network.network(read),
+            read,
+            out,
+            device=device_named(device),
+            devices=devices,
+            nodes=nodes,
+            resume=resume,
+            tensorboard=tensorboard,
+            tracker=RichTracker(),
+        )
+    if is_follower():
+        return
     found = {
         "out": str(result.folder),
         "epochs": result.epochs,
@@ -55,6 +71,19 @@ def train(
     lines = [f"wrote {result.folder} after {result.epochs} epochs"]
     lines += [f"{key:22} {value}" for key, value in (result.best or found["last"] or {}).items()]
     show(found, as_json=json, lines=lines)
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """Among the processes of one training, only the first says what went wrong."""
+    from ..train.processes import is_follower
+
+    try:
+        yield
+    except SpikeproofError as error:
+        if is_follower():
+            raise typer.Exit(error.exit_code) from error
+        raise
 
 
 def _recipe(

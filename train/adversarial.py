@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..attacks.loss import Loss, cross_entropy
 from ..attacks.pgd import pgd_steps
 from .target import frozen
+from .team import Share
 from .trades import divergence
 
 TINY = 1e-3
@@ -79,10 +80,19 @@ class TrainingAttack:
         labels: Int64[Tensor, " N"],
         *,
         draws: torch.Generator,
+        share: Share | None = None,
     ) -> Float[Tensor, "N C H W"]:
-        """Last iterates, from a start drawn on the CPU."""
+        """Last iterates, from a start drawn on the CPU.
+
+        Args:
+            network: Attacked in evaluation mode.
+            images: In [0, 1].
+            labels: Their classes.
+            draws: Gives starts to the whole batch, wherever its samples are.
+            share: Which samples of a larger batch these are; None where they are all.
+        """
         kind = KINDS[self.kind]
-        offset = kind.start(images.shape, self.epsilon, draws).to(images)
+        offset = self._starts(images.shape, draws, share).to(images)
         one = kind.single_step
         with frozen(network):
             return pgd_steps(
@@ -95,6 +105,12 @@ class TrainingAttack:
                 steps=self.steps if one is None else 1,
                 loss=_away(network, images) if self.kind == "trades" else cross_entropy,
             )
+
+    def _starts(self, shape: torch.Size, draws: torch.Generator, share: Share | None) -> Tensor:
+        start = KINDS[self.kind].start
+        if share is None:
+            return start(shape, self.epsilon, draws)
+        return share.of(start(torch.Size((share.count, *shape[1:])), self.epsilon, draws))
 
 
 @torch.no_grad()

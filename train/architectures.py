@@ -81,7 +81,9 @@ def architecture(name: str) -> Architecture | WideResNet:
 
 
 def _row(name: str) -> Architecture | None:
-    stages = tuple(stage for word in name.split("-") for stage in STAGES if stage == word)
+    stages: tuple[Stage, ...] = tuple(
+        stage for word in name.split("-") for stage in STAGES if stage == word
+    )
     if "conv" not in stages or "-".join(stages) != name:
         return None
     return Architecture(stages=stages, widths=(), hidden=())

@@ -10,8 +10,10 @@ from ..core.errors import ConfigError
 from ..core.progress import SILENT, Tracker
 from ..datasets.images import ImageData, fingerprint
 from . import run_folder
+from .board import FOLDER, NoBoard, TensorBoard, check_board
 from .config import NetworkOptions, TrainConfig
 from .network import NetworkConfig
+from .processes import Processes, start, stop
 from .run_folder import Progress
 from .training import Training
 
@@ -40,7 +42,10 @@ def run(
     out: Path,
     *,
     device: str = "cpu",
+    devices: int | None = None,
+    nodes: int | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
     tracker: Tracker = SILENT,
 ) -> TrainResult:
     """Trains a network and keeps it in a folder after every epoch.
@@ -55,33 +60,46 @@ def run(
         out: Folder for `best` and `last` `.safetensors`, `config.json`, `metrics.jsonl` and
             `record.json`; must not hold a training, unless it is resumed.
         device: `cpu`, `cuda` or `cuda:N`.
+        devices: Processes on each machine, as `Processes` takes them. Each sees `batch_size` images
+            a step; the first one writes the files, and reports progress.
+        nodes: Machines.
         resume: Go on where the training in `out` was interrupted.
+        tensorboard: Also keep the metrics in `out/tensorboard`.
         tracker: Where progress is reported.
 
     Raises:
         ConfigError: If options and data do not fit, `out` cannot be used, or the training
             diverges (naming epoch, step and layer).
-        MissingAbilityError: If the device is absent.
+        MissingAbilityError: If the device, or what `tensorboard` needs, is absent.
         FormatError: If the state to resume is damaged.
     """
     out = Path(out)
     network = network or NetworkOptions().network(data)
     _check_fit(network, data)
-    training = Training(config, network, data, device=device)
+    if tensorboard:
+        check_board()
+    fabric, team = start(Processes(device=device, devices=devices, nodes=nodes), config.precision)
+    training = Training(config, network, data, fabric=fabric, team=team)
     identity = {
         "train": config.to_dict(),
         "network": network.to_dict(),
         "data": fingerprint(data),
     }
-    progress = Progress()
     if resume:
-        run_folder.check_same(out, identity)
-        progress = training.restore(out)
+        team.first(lambda: run_folder.check_same(out, identity))
     else:
-        run_folder.start(out, identity, training.record(data, device))
+        record = training.record(data, device)
+        team.first(lambda: run_folder.start(out, identity, record))
+    progress = training.restore(out) if resume else Progress()
+    is_shown = tensorboard and team.is_first
+    board = TensorBoard(out / FOLDER, epochs=progress.epochs) if is_shown else NoBoard()
     # cuDNN may otherwise pick another algorithm at each run.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        progress = training.finish(progress, out, tracker)
+        progress = training.finish(
+            progress, out, tracker=tracker if team.is_first else SILENT, board=board
+        )
+    board.close()
+    stop(team)
     return TrainResult(
         folder=out, epochs=progress.epochs, best=progress.best, metrics=progress.metrics
     )

@@ -132,13 +132,15 @@ class SpikingNetwork(nn.Module):
 
     def _once(self, layer: nn.Module, x: Tensor) -> Tensor:
         """One step's output of a layer whose input is the same at every step."""
-        if not (isinstance(layer, nn.BatchNorm2d) and layer.training):
+        if not (isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm) and layer.training):
             return layer(x)
         before = cast(Tensor, layer.running_var).clone()
         output = layer(x)
         # T equal frames are T times as many samples with the same mean and variance, so only the
         # factor n/(n − 1) of the running variance knows how often they were counted.
         count, steps = x.numel() // x.shape[1], self.config.steps
+        if isinstance(layer, nn.SyncBatchNorm):
+            count *= torch.distributed.get_world_size()
         factor = (steps * (count - 1)) / (steps * count - 1)
         # A new tensor: backward refuses a buffer that was changed in place after its use.
         after, share = cast(Tensor, layer.running_var), cast(float, layer.momentum)

@@ -84,12 +84,14 @@ def _check_neuron(config: NetworkConfig) -> None:
 
 
 def _check_sizes(config: NetworkConfig) -> None:
-    sizes = (*config.input_shape, config.steps, *config.widths, *config.hidden)
+    if config.steps < 1:
+        raise ConfigError(f"expected steps >= 1, got {config.steps}; correct it")
+    sizes = (*config.input_shape, *config.widths, *config.hidden)
     if len(config.input_shape) != 3 or not config.widths or min(sizes) < 1 or config.classes < 2:
         raise ConfigError(
-            "expected input_shape (C, H, W), widths, hidden and steps of at least 1 and classes of "
-            f"at least 2, got input_shape {config.input_shape}, widths {config.widths}, hidden "
-            f"{config.hidden}, steps {config.steps}, classes {config.classes}; correct them"
+            "expected input_shape (C, H, W), widths and hidden of at least 1 and classes of at "
+            f"least 2, got input_shape {config.input_shape}, widths {config.widths}, hidden "
+            f"{config.hidden}, classes {config.classes}; correct them"
         )
 
 

@@ -13,6 +13,7 @@ from .config import TrainConfig
 from .gradient_penalty import GradientPenalty
 from .methods import Method, method
 from .orthogonality import Orthogonality
+from .team import Share
 from .trades import Trades
 
 BatchAttack = Callable[..., Tensor]
@@ -55,6 +56,7 @@ class Objective:
         labels: Int64[Tensor, " N"],
         *,
         draws: torch.Generator,
+        share: Share | None = None,
     ) -> Float[Tensor, ""]:
         """Mean loss, differentiable in the parameters.
 
@@ -63,10 +65,11 @@ class Objective:
             images: In [0, 1].
             labels: Their classes.
             draws: Randomness of attack starts, on the CPU.
+            share: Which samples of a larger batch these are; None where they are all.
         """
         attacked = images
         if self.attack is not None:
-            attacked = self.attack(network, images, labels, draws=draws)
+            attacked = self.attack(network, images, labels, draws=draws, share=share)
         return self.loss(network, images, attacked, labels)
 
 

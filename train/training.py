@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,21 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..core.errors import ConfigError, MissingAbilityError
 from ..core.progress import Task, Tracker
 from ..core.randomness import generator
 from ..core.record import versions
 from ..datasets.augment import augment, default_augmentation
 from ..datasets.images import ImageData, Part, fingerprint, split
 from . import run_folder
+from .board import Board
 from .config import TrainConfig
 from .divergence import check_finite, check_weights
 from .network import NetworkConfig, SpikingNetwork
 from .objective import objective
 from .run_folder import Progress
+from .team import ALONE, Share, Team
 from .validation import accuracy, robust_accuracy
 
 CHECK_EVERY = 50
@@ -32,17 +34,38 @@ CHECK_EVERY = 50
 
 
 class Training:
-    """A network, its optimizer and its images on one device."""
+    """A network, its optimizer and its images on the device of one process.
+
+    All processes of a team draw the same random numbers for a whole batch, and each takes its own
+    samples' share: a sample's crop and attack start do not depend on who sees it.
+
+    Args:
+        config: How to train.
+        network: What to train.
+        data: What to train on; every process holds all of it.
+        fabric: Knows device and precision.
+        team: The processes; each sees `batch_size` samples a step.
+    """
 
     def __init__(
-        self, config: TrainConfig, network: NetworkConfig, data: ImageData, *, device: str
+        self,
+        config: TrainConfig,
+        network: NetworkConfig,
+        data: ImageData,
+        *,
+        fabric: Fabric,
+        team: Team = ALONE,
     ) -> None:
-        self.config = config
-        self.fabric = _fabric(device, config.precision)
+        self.config, self.fabric, self.team = config, fabric, team
         learn, validate = _parts(data, config)
         self.images, self.labels = self._place(learn)
         self.validation = self._place(validate) if validate is not None else None
-        self.network = _fresh(network, config.seed)
+        self.network: SpikingNetwork = fabric.to_device(_fresh(network, config.seed))
+        self.is_synchronised = team.world > 1 and fabric.device.type == "cuda"
+        if self.is_synchronised:
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
+        # Fabric's wrapper would refuse the input gradients that attacks take, and DDP's expects one
+        # forward pass a step: the network is called itself, and gradients are added up here.
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.learning_rate,
@@ -50,16 +73,18 @@ class Training:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        # The wrapped network would refuse the input gradients that attacks take, so this one is
-        # called itself, under fabric's autocast.
-        self.fabric.setup(self.network, self.optimizer)
         self.objective = objective(config)
         self.augmentation = default_augmentation(data) if config.augment else None
 
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return math.ceil(len(self.images) / self.config.batch_size)
+        return math.ceil(len(self.images) / self.batch)
+
+    @property
+    def batch(self) -> int:
+        """Samples of a step, over all processes."""
+        return self.config.batch_size * self.team.world
 
     def record(self, data: ImageData, device: str) -> dict[str, Any]:
         """What `record.json` holds."""
@@ -73,6 +98,7 @@ class Training:
             "versions": versions(),
             "seed": config.seed,
             "device": device,
+            "processes": self.team.world,
             "data": {"name": data.name, "fingerprint": fingerprint(data)},
             "images": {"training": len(self.images), "validation": count},
             "best": f"last within a standard error of the highest {how}; on validation images"
@@ -81,12 +107,15 @@ class Training:
         }
 
     def restore(self, folder: Path) -> Progress:
-        """Takes up the last finished epoch of a folder."""
-        progress, momentum = run_folder.load_epoch(folder, self.network)
+        """Takes up the last finished epoch of a folder, which only the first process reads."""
+        progress, momentum = self.team.first(lambda: run_folder.load_epoch(folder, self.network))
+        self.team.spread(self.network.state_dict().values())
         run_folder.restore_momentum(self.network, self.optimizer, momentum)
         return progress
 
-    def finish(self, progress: Progress, folder: Path, tracker: Tracker) -> Progress:
+    def finish(
+        self, progress: Progress, folder: Path, *, tracker: Tracker, board: Board
+    ) -> Progress:
         """Trains the epochs that are left."""
         with tracker.task("train", self.config.epochs * self.steps) as task:
             task.advance(progress.epochs * self.steps)
@@ -97,9 +126,13 @@ class Training:
                     self.config.select_by,
                     count=0 if self.validation is None else len(self.validation[0]),
                 )
-                momentum = run_folder.momentum_of(self.network, self.optimizer)
-                run_folder.save_epoch(folder, self.network, momentum, progress)
+                self.team.first(partial(self._keep, folder, progress, board))
         return progress
+
+    def _keep(self, folder: Path, progress: Progress, board: Board) -> None:
+        board.add(progress.metrics[-1])
+        momentum = run_folder.momentum_of(self.network, self.optimizer)
+        run_folder.save_epoch(folder, self.network, momentum, progress)
 
     def _epoch(self, epoch: int, task: Task) -> dict[str, Any]:
         begin = time.perf_counter()
@@ -120,42 +153,57 @@ class Training:
         every = 1 if self.fabric.device.type == "cpu" else CHECK_EVERY
         draws = _torch_generator(self.config.seed, "attack", epoch)
         losses: list[Tensor] = []
-        seen = 0
+        fresh: list[Tensor] = []
         self.network.train()
-        for step, (x, labels) in enumerate(self._batches(epoch), start=1):
-            losses.append(self._step(x, labels, draws))
+        for step, (x, labels, share) in enumerate(self._batches(epoch), start=1):
+            fresh.append(self._step(x, labels, share, draws))
             note = ""
             if step % every == 0 or step == self.steps:
-                check_finite(losses[seen:], self.network, x, epoch=epoch, step=step)
-                seen = step
+                self.team.add_up(fresh)
+                check_finite(fresh, self.network, x, epoch=epoch, step=step)
+                losses, fresh = losses + fresh, []
                 note = f"epoch {epoch}/{self.config.epochs}, loss {losses[-1].item():.3f}"
             if step == self.steps:
                 check_weights(self.network, x, epoch=epoch, step=step)
             task.advance(1, note)
         return torch.stack(losses).double().mean().item()
 
-    def _step(self, x: Tensor, labels: Tensor, draws: torch.Generator) -> Tensor:
+    def _step(self, x: Tensor, labels: Tensor, share: Share, draws: torch.Generator) -> Tensor:
+        """One step of the optimizer; returns this process's part of the mean loss."""
         with self.fabric.autocast():
-            loss = self.objective(self.network, x, labels, draws=draws)
+            loss = self.objective(self.network, x, labels, draws=draws, share=share) * share.weight
         self.optimizer.zero_grad()
         # Named, so that no gradient of the input images is computed.
         self.fabric.backward(loss, inputs=list(self.network.parameters()))
+        self.team.add_up(p.grad for p in self.network.parameters() if p.grad is not None)
+        self._share_statistics()
         self.optimizer.step()
         if self.objective.after_step is not None:
             self.objective.after_step(self.network, draws=draws)
         return loss.detach()
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches in an order that depends on seed and epoch only."""
+    def _share_statistics(self) -> None:
+        """Gives all processes the mean of their batch norms' running statistics."""
+        if self.team.world == 1 or self.is_synchronised:
+            return
+        norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
+        running = [t for m in norms for t in (m.running_mean, m.running_var) if t is not None]
+        for tensor in running:
+            tensor.div_(self.team.world)
+        self.team.add_up(running)
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Share]]:
+        """This process's part of batches in an order that depends on seed and epoch only."""
         order = generator(self.config.seed, "order", epoch).permutation(len(self.images))
         draws = _torch_generator(self.config.seed, "augment", epoch)
-        for chosen in torch.from_numpy(order).split(self.config.batch_size):
+        for chosen in torch.from_numpy(order).split(self.batch):
             index = chosen.to(self.fabric.device)
             x = self.images[index]
             if self.augmentation is not None:
                 mean = self.network.config.mean
                 x = augment(x, mean=mean, config=self.augmentation, generator=draws)
-            yield _to_unit(x), self.labels[index]
+            share = self.team.share(len(index))
+            yield _to_unit(share.of(x)), share.of(self.labels[index]), share
 
     @torch.no_grad()
     def _validate(self, *, is_last: bool) -> tuple[float | None, float | None]:
@@ -172,8 +220,9 @@ class Training:
                 epsilon=config.validation_epsilon,
                 steps=config.validation_steps,
                 seed=config.seed,
+                team=self.team,
             )
-        return accuracy(self.network, images, self.validation[1]), robust
+        return accuracy(self.network, images, self.validation[1], team=self.team), robust
 
     def _set_learning_rate(self, epoch: int) -> float:
         """Half a cosine from `learning_rate` to 0; Loshchilov and Hutter 2017, Eq. 5."""
@@ -241,16 +290,3 @@ def _torch_seed(seed: int, *purpose: int | str) -> int:
 
 def _torch_generator(seed: int, *purpose: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(_torch_seed(seed, *purpose))
-
-
-def _fabric(device: str, precision: Any) -> Fabric:
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        raise ConfigError(f"expected a device cpu or cuda, got {device!r}; name one") from None
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise MissingAbilityError(
-            f"expected a CUDA device for {device!r}, got none; use the device cpu"
-        )
-    devices = 1 if place.index is None or place.type == "cpu" else [place.index]
-    return Fabric(accelerator=place.type, devices=devices, precision=precision)

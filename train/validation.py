@@ -11,17 +11,24 @@ from ..attacks.loss import is_fooled
 from ..attacks.pgd import pgd_steps
 from ..core.randomness import generator
 from .target import frozen
+from .team import ALONE, Team
 
 BATCH = 128
 
 
 def accuracy(
-    network: nn.Module, images: Float[Tensor, "N C H W"], labels: Int64[Tensor, " N"]
+    network: nn.Module,
+    images: Float[Tensor, "N C H W"],
+    labels: Int64[Tensor, " N"],
+    *,
+    team: Team = ALONE,
 ) -> float:
-    """Share of images classified right, in evaluation mode."""
+    """Share of images classified right, in evaluation mode; processes take turns at batches."""
+    right = 0
     with frozen(network):
-        right = [_right(network, x, y) for x, y in _batches(images, labels)]
-    return torch.cat(right).double().mean().item()
+        for _, x, y in _batches(images, labels, team):
+            right += int(_right(network, x, y).sum())
+    return team.total(right, images.device) / len(images)
 
 
 def robust_accuracy(
@@ -32,6 +39,7 @@ def robust_accuracy(
     epsilon: float,
     steps: int,
     seed: int,
+    team: Team = ALONE,
 ) -> float:
     """Share of images classified right both clean and at PGD's last iterate.
 
@@ -39,9 +47,9 @@ def robust_accuracy(
     are the same at every call, so epochs can be compared.
     """
     threat = ThreatModel(epsilon=epsilon, lattice=True)
-    kept, first = [], 0
+    kept = 0
     with frozen(network):
-        for x, y in _batches(images, labels):
+        for first, x, y in _batches(images, labels, team):
             draws = [generator(seed, "validation", first + i) for i in range(len(x))]
             attacked = pgd_steps(
                 network,
@@ -53,13 +61,14 @@ def robust_accuracy(
                 steps=steps,
                 lattice=True,
             )
-            kept.append(_right(network, x, y) & _right(network, attacked, y))
-            first += len(x)
-    return torch.cat(kept).double().mean().item()
+            kept += int((_right(network, x, y) & _right(network, attacked, y)).sum())
+    return team.total(kept, images.device) / len(images)
 
 
-def _batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(images.split(BATCH), labels.split(BATCH), strict=True)
+def _batches(images: Tensor, labels: Tensor, team: Team) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Place of the first sample, images and labels of each batch that is this process's."""
+    for first in range(team.rank * BATCH, len(images), team.world * BATCH):
+        yield first, images[first : first + BATCH], labels[first : first + BATCH]
 
 
 @torch.no_grad()

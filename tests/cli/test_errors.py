@@ -188,6 +188,39 @@ REFUSED = {
         "train --preset digits-at --set momentum=2 --data digits --out out",
         "expected momentum >= 0 and < 1, got 2",
     ),
+    "negative weight": (
+        "train --preset digits-srstar --set penalty_weight=-0.1 --data digits --out out",
+        "expected penalty_weight >= 0, got -0.1; correct it",
+    ),
+    "no step of the difference": (
+        "train --preset digits-srstar --set penalty_step=0 --data digits --out out",
+        "expected penalty_step > 0, got 0.0; correct it",
+    ),
+    "training radius above 1": (
+        "train --preset digits-at --set epsilon=1.5 --data digits --out out",
+        "expected epsilon > 0 and < 1, got 1.5; correct it",
+    ),
+    "no time step": (
+        "train --preset digits-at --set steps=0 --data digits --out out",
+        "expected steps >= 1, got 0; correct it",
+    ),
+    "NaN as a weight": (
+        "train --preset digits-sr --set penalty_weight=nan --data digits --out out",
+        "expected penalty_weight >= 0, got nan; correct it",
+    ),
+    "no data named": ("train --preset digits-at --out out", "Missing option '--data'"),
+    "images for event frames": (
+        "train --preset dvs-at --data digits --out out",
+        "expected encoding 'direct' for the images of digits, got 'frames'; choose a preset for",
+    ),
+    "events": (
+        "train --preset dvs-at --data cifar10-dvs:x --out out",
+        "expected an image data set, got 'cifar10-dvs:x'; event input is not supported",
+    ),
+    "no device": (
+        "train --preset digits-at --data digits --out out --device cpu --devices 0",
+        "expected at least one device and one node, got 0",
+    ),
     "key of another method": (
         "train --preset digits-vanilla --set epsilon=0.1 --data digits --out out",
         "expected no epsilon with method 'vanilla', got 0.1",

@@ -22,7 +22,10 @@ COMMANDS = (
     "demo",
 )
 OPTIONS = {
-    "train": ("--preset", "--config", "--data", "--out", "--set", "--limit", "--resume"),
+    "train": (
+        *("--preset", "--config", "--data", "--out", "--set", "--limit", "--resume"),
+        *("--devices", "--nodes", "--tensorboard"),
+    ),
     "export": ("--out", "--onnx"),
     "deploy": ("--out", "--chip", "--bits", "--calibrate", "--finetune", "--data", "--onnx"),
     "simulate": ("--input", "--out", "--backend", "--trace", "--strict"),

@@ -221,7 +221,7 @@ def test_images_of_another_size_are_refused(make_network):
         ({"encoding": "frames"}, r"expected mean 0 for frames of events, got \(78,\)"),
         ({"architecture": "pool-pool"}, "expected an architecture among .*, got 'pool-pool'"),
         ({"architecture": "conv-conv-conv"}, r"expected 3 widths .*, got \(4, 6\); name them"),
-        ({"steps": 0}, "steps of at least 1"),
+        ({"steps": 0}, "expected steps >= 1, got 0"),
         ({"mean": (1, 2)}, "expected a mean and a std for each of 1 channels"),
         ({"mean": (300,)}, r"expected lattice means 0\.\.255"),
         ({"std": (0.0,)}, "expected std > 0"),

@@ -24,8 +24,8 @@ class Spy:
     def __init__(self, images: torch.Tensor) -> None:
         self.images = images
 
-    def __call__(self, network, images, labels, *, draws):
-        del network, labels, draws
+    def __call__(self, network, images, labels, *, draws, share):
+        del network, labels, draws, share
         return 1.0 - images
 
 
