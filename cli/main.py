@@ -10,6 +10,7 @@ import sys
 import typer
 
 from ..core.errors import SpikeproofError
+from .analyse import analyse
 from .audit import audit
 from .demo import demo
 from .deploy import deploy
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (doctor, train, export, deploy, simulate, parity, audit, report, verify, demo):
     app.command()(command)
+app.add_typer(analyse, name="analyse")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ FLOORS = {
     "train": 3,
     "export": 4,
     "deploy": 5,
+    "analysis": 6,
     "audit": 6,
     "cli": 7,
 }

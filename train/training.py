@@ -145,7 +145,7 @@ class Training:
             "loss": loss,
             "validation_accuracy": clean,
             "validation_robust_accuracy": robust,
-            "seconds": round(time.perf_counter() - begin, 2),
+            "seconds": round(time.perf_counter() - begin, 3),
         }
 
     def _learn(self, epoch: int, task: Task) -> float:

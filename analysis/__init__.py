@@ -1,0 +1,1 @@
+"""Why a network is robust: its input gradients, and what training for them costs and gives."""

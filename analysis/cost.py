@@ -1,0 +1,54 @@
+"""What an epoch of each method costs (Liu et al. 2024, Table 7)."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..core.progress import SILENT, Tracker
+from ..datasets.images import ImageData
+from ..train.config import Recipe
+from ..train.loop import run
+
+EPOCHS = 2
+"""Of which the last is timed: the first one warms up."""
+
+
+def cost(
+    recipes: Mapping[str, Recipe],
+    data: ImageData,
+    *,
+    device: str = "cpu",
+    tracker: Tracker = SILENT,
+) -> list[dict[str, Any]]:
+    """Seconds that one epoch over all training images takes, without validation.
+
+    Args:
+        recipes: By name of the method; the first one is what the others are compared with.
+        data: All its training images are learnt from.
+        device: Where.
+        tracker: Where progress is reported.
+
+    Returns:
+        A row a method: `seconds_per_epoch`, and how often the first one's that is.
+    """
+    if not recipes:
+        raise ConfigError("expected at least one method, got none; name vanilla,srstar")
+    rows: list[dict[str, Any]] = []
+    for name, recipe in recipes.items():
+        seconds = _seconds(recipe, data, device, tracker)
+        first = rows[0]["seconds_per_epoch"] if rows else seconds
+        rows.append(
+            {"method": name, "seconds_per_epoch": seconds, "relative": seconds / max(first, 1e-9)}
+        )
+    return rows
+
+
+def _seconds(recipe: Recipe, data: ImageData, device: str, tracker: Tracker) -> float:
+    train = replace(recipe.train, epochs=EPOCHS, holdout=0.0)
+    network = recipe.network.network(data)
+    with tempfile.TemporaryDirectory() as folder:
+        result = run(train, network, data, Path(folder) / "run", device=device, tracker=tracker)
+    return result.metrics[-1]["seconds"]

@@ -1,0 +1,106 @@
+"""`spikeproof analyse`: every sub-command leaves numbers and a figure, or one line."""
+
+import json
+import re
+
+import pytest
+
+from spikeproof.cli.analyse import analyse
+
+NETWORKS = ("norms", "vulnerability", "histogram", "heatmap")
+SMALL = ("--set", "epochs=1", "--set", "widths=4,6", "--set", "validation_steps=1")
+WORDS = {
+    **{
+        name: (name, "{f}/digits.safetensors", "--data", "npz:{f}/tiny.npz", "--samples", 5)
+        for name in NETWORKS
+    },
+    "sweep": (
+        *("sweep", "digits-sr", "--data", "digits", "--limit", 60, "--weights", "0,1/100"),
+        *("--samples", 20, *SMALL),
+    ),
+    "cost": (*("cost", "digits-vanilla", "digits-sr", "--data", "digits", "--limit", 60, *SMALL),),
+}
+
+
+def called(files, words):
+    return [str(word).replace("{f}", str(files)) for word in words]
+
+
+def test_the_sub_commands_are_these():
+    names = [getattr(command.callback, "__name__", None) for command in analyse.registered_commands]
+    assert names == [*NETWORKS, "sweep", "cost"]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_sub_command_writes_numbers_and_a_figure(spikeproof, files, tmp_path, name):
+    words = called(files, WORDS[name])
+    done = spikeproof("analyse", *words, "--out", tmp_path / "out", "--json", "--device", "cpu")
+    assert (done.code, done.err) == (0, "")
+    written = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+    assert {"versions", "seed"} <= set(written)
+    assert "<svg" in (tmp_path / "out" / f"{name}.svg").read_text()
+    assert done.json["json"] == str(tmp_path / "out" / f"{name}.json")
+    assert len(done.json["rows"]) == (2 if name in ("sweep", "cost") else 1)
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_help_of_a_sub_command_shows_an_example(spikeproof, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = spikeproof("analyse", name, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert f"Example: spikeproof analyse {name}" in done.out
+    assert all(option in done.out for option in ("--out", "--format", "--seed", "--json"))
+
+
+def test_networks_of_one_name_are_told_apart_by_their_paths(spikeproof, files, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net").write_bytes((files / "digits.safetensors").read_bytes())
+    paths = [str(tmp_path / folder / "net") for folder in ("a", "b")]
+    words = ("--data", f"npz:{files}/tiny.npz", "--samples", 3, "--out", tmp_path / "out")
+    done = spikeproof("analyse", "norms", *paths, *words, "--json")
+    assert done.code == 0
+    assert sorted(done.json["rows"]) == paths
+
+
+REFUSED = {
+    "no network": (
+        "norms {f}/absent --data digits --out out",
+        "best.safetensors or .*no such path",
+    ),
+    "other format": (
+        "heatmap {f}/digits.safetensors --data digits --out out --format pdf",
+        "expected a figure as svg or png, got 'pdf'",
+    ),
+    "other estimator": (
+        "norms {f}/digits.safetensors --data digits --out out --estimator x",
+        "expected a gradient estimator among",
+    ),
+    "other size": (
+        "norms {f}/digits.safetensors --data npz:{f}/large.npz --out out",
+        r"expected images \[N, 1, 8, 8\]",
+    ),
+    "no number": (
+        "sweep digits-sr --data digits --out out --weights a,b",
+        "expected weights as 0,0.002,0.008, got 'a,b'",
+    ),
+    "no weight": (
+        "sweep digits-at --data digits --limit 20 --out out --weights 0.1",
+        "expected a method with a weight λ, got 'at'",
+    ),
+    "no preset": ("cost none --data digits --out out", "expected a preset among"),
+    "no radius": (
+        "vulnerability {f}/digits.safetensors --data digits --out out --epsilon 0",
+        "expected epsilon > 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusal_is_one_line(spikeproof, files, tmp_path, monkeypatch, name):
+    command, message = REFUSED[name]
+    monkeypatch.chdir(tmp_path)
+    done = spikeproof("analyse", *command.replace("{f}", str(files)).split())
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert re.search(message, done.err)
+    assert list(tmp_path.iterdir()) == []
