@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def write_record(out: Path, *, command: str, seed: int, options: Mapping[str, Any]) -> Path:
-    """Writes how one file came to be, beside it: `model.config.json` for `model.nir`.
+    """Writes how one file came to be, beside it: `model.nir.config.json` for `model.nir`.
 
     Args:
         out: The file.
@@ -31,7 +31,7 @@ def write_record(out: Path, *, command: str, seed: int, options: Mapping[str, An
     Returns:
         Where it was written.
     """
-    path = out.with_suffix(".config.json")
+    path = out.with_name(f"{out.name}.config.json")
     plain = {
         name: str(value) if isinstance(value, Path) else value for name, value in options.items()
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..core.errors import ConfigError
+from ..core.choice import chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,4 @@ def method(name: str) -> Method:
     Raises:
         ConfigError: If there is none.
     """
-    try:
-        return METHODS[name]
-    except KeyError:
-        raise ConfigError(
-            f"expected a method among {', '.join(METHODS)}, got {name!r}; choose one of them"
-        ) from None
+    return chosen(METHODS, name, what="a method")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ..core.errors import ConfigError
+from ..core.choice import chosen
 from .config import NetworkOptions, Recipe, TrainConfig
 from .methods import METHODS
 
@@ -45,10 +45,7 @@ def preset(name: str) -> Recipe:
     Raises:
         ConfigError: If there is none.
     """
-    if name in PRESETS:
-        return PRESETS[name]
-    known = ", ".join(PRESETS)
-    raise ConfigError(f"expected a preset among {known}, got {name!r}; choose one of them")
+    return chosen(PRESETS, name, what="a preset")
 
 
 def _train(dataset: str, name: str, base: TrainConfig, attack: dict[str, Any]) -> TrainConfig:

@@ -110,7 +110,7 @@ def test_export_writes_an_equal_network(spikeproof, files, tmp_path, monkeypatch
     done = spikeproof(*words)
     assert (done.code, done.err) == (0, "")
     assert (done.json["out"], done.json["samples"]) == (str(out), 4)
-    stated = json.loads((tmp_path / "model.config.json").read_text())
+    stated = json.loads((tmp_path / "model.nir.config.json").read_text())
     assert (stated["command"], stated["options"]["samples"]) == ("export", 4)
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
     x = np.asarray(images, dtype=np.float32) / 255

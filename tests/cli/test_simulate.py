@@ -60,14 +60,14 @@ def test_golden_net_gives_the_recorded_traces(spikeproof, shared, tmp_path, name
     assert_equal(arrays(out), traces)
     spikes = {key: int(a.sum()) for key, a in traces.items() if key[0] == "s"}
     assert done.json == {"out": str(out), "backend": backend, "kind": ".net", "spikes": spikes}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.config.json", "out.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.npz", "out.npz.config.json"]
 
 
 def test_what_was_asked_is_written_beside_the_output(spikeproof, shared, tmp_path):
     net, _, given = recorded(shared, "mlp_cuba")[1]
     words = (net, "--input", given, "--out", tmp_path / "out.npz", "--seed", 5, "--device", "cpu")
     assert spikeproof("simulate", *words, "--strict").code == 0
-    stated = json.loads((tmp_path / "out.config.json").read_text())
+    stated = json.loads((tmp_path / "out.npz.config.json").read_text())
     options = stated["options"]
     assert (stated["command"], stated["output"], stated["seed"]) == ("simulate", "out.npz", 5)
     assert (options["network"], options["input"]) == (str(net), str(given))

@@ -50,7 +50,7 @@ def test_versions_have_no_commit_without_git(monkeypatch):
 def test_a_record_stands_beside_its_file(tmp_path):
     options = {"data": tmp_path / "in.npz", "samples": 4, "dt": None}
     path = record.write_record(tmp_path / "m.nir", command="export", seed=3, options=options)
-    assert path == tmp_path / "m.config.json"
+    assert path == tmp_path / "m.nir.config.json"
     assert read_json(path) == {
         "command": "export",
         "output": "m.nir",
