@@ -35,7 +35,8 @@ class TrainConfig:
         penalty_weight: λ of SR, SR* and GR.
         penalty_step: h of the finite difference, in input units.
         penalty_form: `squared` (the published code, to which the published λ belong) or
-            `absolute` (the text's Eq. 14).
+            `absolute` (the text's Eq. 14). A `spikes` read-out jumps by whole counts, which the
+            squared form blows up until nothing fires: take `absolute` with it.
         orthogonality_weight: β of RAT.
         trades_weight: β of TRADES.
         augment: Random crops, and mirror images where the data set allows them.

@@ -60,7 +60,8 @@ class Training:
         learn, validate = _parts(data, config)
         self.images, self.labels = self._place(learn)
         self.validation = self._place(validate) if validate is not None else None
-        self.network: SpikingNetwork = fabric.to_device(_fresh(network, config.seed))
+        self.network = _fresh(network, config.seed)
+        fabric.to_device(self.network)
         self.is_synchronised = team.world > 1 and fabric.device.type == "cuda"
         if self.is_synchronised:
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)

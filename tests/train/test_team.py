@@ -56,7 +56,13 @@ run(CONFIG, NETWORK, load("digits", limit=LIMIT), Path(sys.argv[1]), devices=2)
 
 def freeze_norms() -> None:
     """From now on every network keeps its batch norms' statistics: processes see other samples."""
-    SpikingNetwork.train = lambda self, mode=True: nn.Module.train(self, False)
+
+    def still(self: SpikingNetwork, mode: bool = True) -> SpikingNetwork:
+        del mode
+        nn.Module.train(self, False)
+        return self
+
+    SpikingNetwork.train = still
 
 
 @pytest.fixture
