@@ -106,11 +106,14 @@ def unroll(past: Past, estimator: Estimator) -> StepBack:
     theta, decay = float(population.vth), _keep(population.dv)
     steps = [estimator.unroll(level[w], theta=theta, decay=decay) for w in windows]
     into_u = _unroll_current(past)
+    # Backpropagation through v goes on from its own gradient, which that through u would overwrite.
+    into_v = torch.empty_like(level[0]) if _keep(population.du) else None
 
     def step(t: int, grad: Tensor, out: Tensor) -> None:
         number = next(n for n, w in enumerate(windows) if w.start <= t < w.stop)
-        steps[number](t - windows[number].start, grad, out)
-        into_u(t, out, out)
+        onto_v = out if into_v is None else into_v
+        steps[number](t - windows[number].start, grad, onto_v)
+        into_u(t, onto_v, out)
 
     return step
 
