@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from ..core.errors import ConfigError, DataError
+from ..core.transfer import send
 from .image_data import ImageData
 
 MIRROR_SAFE = ("cifar10", "cifar100", "fashion-mnist")
@@ -75,8 +76,8 @@ def augment(
     return padded[
         torch.arange(count, device=device)[:, None, None, None],
         torch.arange(channels, device=device)[None, :, None, None],
-        rows.to(device)[:, None, :, None],
-        columns.to(device)[:, None, None, :],
+        send(rows, device)[:, None, :, None],
+        send(columns, device)[:, None, None, :],
     ]
 
 

@@ -178,7 +178,7 @@ class _Fire(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         grad = _laid_out(grads[0], ctx.past.level)
-        grad = through_time(unroll(ctx.past, ctx.estimator), grad, grad)
+        grad = through_time(unroll(ctx.past, ctx.estimator), grad, out=torch.empty_like(grad))
         return as_given(grad, *ctx.given), None, None, None
 
 
@@ -196,5 +196,5 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         grad = torch.stack([grads[0] * share for share in ctx.shares])
-        grad = through_time(_unroll_current(ctx.past), grad, grad)
+        grad = through_time(_unroll_current(ctx.past), grad, out=grad)
         return as_given(grad, *ctx.given), None, None, None

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
 from .fixed_point import STATE_MAX, step
+from .layout import Layout
 from .program import DECAY_UNITY, STATE_SHIFT, Population
 
 UNIT = 1 << STATE_SHIFT
@@ -161,13 +162,9 @@ class Neurons:
 
 def _empty(like: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
     """Room for a train in the layout of another: convolutions of bytes answer channels last."""
-    shape = like.shape[1:]
-    last = torch.channels_last
-    if like.ndim == 5 and len(like) and like[0].is_contiguous(memory_format=last):
-        size, *room = steps * shape[0], *shape[1:]
-        flat = torch.empty((size, *room), dtype=dtype, device=like.device, memory_format=last)
-        return flat.unflatten(0, (steps, shape[0]))
-    return torch.empty((steps, *shape), dtype=dtype, device=like.device)
+    layout = Layout.of(like)
+    rows = torch.empty((steps, layout.shape.numel()), dtype=dtype, device=like.device)
+    return layout.train(rows)
 
 
 def _register(values: Tensor) -> Tensor:

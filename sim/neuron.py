@@ -1,12 +1,70 @@
 """One multi-step float neuron: every step of a layer in one differentiable operation."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.errors import ConfigError
 from .estimators import Estimator
+from .layout import Layout
+from .neuron_compiled import Compiled
+from .neuron_fused import Fused
+from .neuron_triton import Triton
+
+FUSED = "fused"
+"""The kernel that all others have to equal."""
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """How the equations of `integrate_and_fire` are computed, on a row of M neurons a step."""
+
+    def forward(
+        self,
+        x: Float[Tensor, "T M"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+        keeps: bool,
+    ) -> tuple[Float[Tensor, "T M"], Float[Tensor, "T M"] | None]:
+        """Spikes, and where it `keeps` them the membranes before the reset.
+
+        `theta` and `decay` are numbers or one value a neuron, `[M]`.
+        """
+        ...
+
+    def backward(
+        self,
+        grad: Float[Tensor, "T M"],
+        h: Float[Tensor, "T M"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+        estimator: Estimator,
+    ) -> Float[Tensor, "T M"]:
+        """Gradient with respect to the input, from that with respect to spikes, and membranes."""
+        ...
+
+
+KERNELS: dict[str, Kernel] = {FUSED: Fused(), "compiled": Compiled(), "triton": Triton()}
+"""Equal spikes to the last bit, equal gradients but for the order of sums."""
+
+
+def kernel(name: str) -> Kernel:
+    """The kernel called `name`.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    try:
+        return KERNELS[name]
+    except KeyError:
+        known = ", ".join(KERNELS)
+        raise ConfigError(
+            f"expected a neuron kernel among {known}, got {name!r}; choose one of them"
+        ) from None
 
 
 def integrate_and_fire(
@@ -15,6 +73,7 @@ def integrate_and_fire(
     theta: float | Tensor,
     decay: float | Tensor = 1.0,
     estimator: Estimator,
+    kernel_name: str = FUSED,
 ) -> Float[Tensor, "T *axes"]:
     """Spikes of a layer of neurons with hard reset, over all time steps.
 
@@ -28,36 +87,50 @@ def integrate_and_fire(
         theta: Threshold θ > 0, a number or one per neuron.
         decay: λ in (0, 1], a number or one per neuron.
         estimator: How the spike is differentiated.
+        kernel_name: A name of `KERNELS`; only `fused` takes one value per neuron.
 
     Returns:
-        0.0 or 1.0, same axes and dtype as `x`.
+        0.0 or 1.0, same axes, dtype and layout in memory as `x`.
+
+    Raises:
+        ConfigError: If the kernel is unknown, or cannot do with these values.
+        MissingAbilityError: If the kernel needs what is not there.
     """
-    spikes: Tensor = _MultiStep.apply(x, theta, decay, estimator)  # type: ignore[assignment]
+    chosen = kernel(kernel_name)
+    spikes: Tensor = _MultiStep.apply(x, theta, decay, estimator, chosen)  # type: ignore[assignment]
     return spikes
 
 
 class _MultiStep(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, theta: float | Tensor, decay: float | Tensor, estimator: Estimator
+        ctx: Any,
+        x: Tensor,
+        theta: float | Tensor,
+        decay: float | Tensor,
+        estimator: Estimator,
+        chosen: Kernel,
     ) -> Tensor:
-        spikes = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        layout = Layout.of(x)
+        ctx.values = {"theta": _row(theta, layout), "decay": _row(decay, layout)}
         # The membrane before reset is all that any estimator needs: one tensor saved a layer.
-        history = torch.empty_like(spikes) if ctx.needs_input_grad[0] else None
-        v = torch.zeros_like(spikes[0])
-        for t in range(x.shape[0]):
-            leaked = v if isinstance(decay, float) and decay == 1.0 else v * decay
-            h = torch.add(x[t], leaked, out=history[t] if history is not None else None)
-            # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
-            fired = torch.gt(h, theta, out=spikes[t])
-            v = torch.addcmul(h, h, fired, value=-1.0)
+        keeps = ctx.needs_input_grad[0]
+        spikes, history = chosen.forward(layout.rows(x), keeps=keeps, **ctx.values)
         if history is not None:
             ctx.save_for_backward(history)
-        ctx.theta, ctx.decay, ctx.estimator = theta, decay, estimator
-        return spikes
+        ctx.layout, ctx.estimator, ctx.kernel = layout, estimator, chosen
+        return layout.train(spikes)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]
         (history,) = ctx.saved_tensors
-        grad = ctx.estimator.backward(grads[0], history, theta=ctx.theta, decay=ctx.decay)
-        return grad, None, None, None
+        grad = ctx.layout.rows(grads[0])
+        found = ctx.kernel.backward(grad, history, estimator=ctx.estimator, **ctx.values)
+        return ctx.layout.train(found), None, None, None, None
+
+
+def _row(value: float | Tensor, layout: Layout) -> float | Tensor:
+    """One value a neuron in the order of memory, or the number that it is."""
+    if isinstance(value, float):
+        return value
+    return layout.rows(value.expand(layout.shape)[None])[0]

@@ -32,7 +32,8 @@ class RateGradient:
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
         """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
-        return through_time(self.unroll(h, theta=theta, decay=decay), grad, h)
+        step = self.unroll(h, theta=theta, decay=decay)
+        return through_time(step, grad, out=torch.empty_like(h))
 
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor

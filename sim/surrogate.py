@@ -5,9 +5,8 @@ ds/dz, so ds/dh = φ(z)/θ. Exact definitions of the shapes: Liu et al. 2024 (IC
 their published code computes them (the printed Eqs. 33 and 34 differ from it).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,7 +14,14 @@ from torch import Tensor
 
 from .through_time import StepBack, through_time
 
-Shape = Callable[[Tensor], Tensor]
+
+@runtime_checkable
+class Shape(Protocol):
+    """φ, the slope of a spike."""
+
+    def __call__(self, z: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """Slope at `z`, in the memory of `out` (which may be `z`) or in new memory."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,10 @@ class Triangle:
 
     width: float = 1.0
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """Slope at `z`."""
-        slope = z.abs().neg_().add_(self.width).clamp_min_(0.0)
+    def __call__(self, z: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """As `Shape`."""
+        slope = torch.abs(z, out=out)
+        torch.sub(slope.new_full((), self.width), slope, out=slope).clamp_min_(0.0)
         return slope if self.width == 1.0 else slope.div_(self.width**2)
 
 
@@ -36,10 +43,10 @@ class Sigmoid:
 
     width: float = 4.0
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """Slope at `z`."""
-        rate = torch.sigmoid(self.width * z)
-        return self.width * rate * (1.0 - rate)
+    def __call__(self, z: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """As `Shape`."""
+        rate = torch.mul(z, self.width, out=out).sigmoid_()
+        return rate.mul_(1.0 - rate).mul_(self.width)
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,10 @@ class ArcTangent:
 
     width: float = 2.0
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """Slope at `z`."""
-        return (self.width / 2) / (1.0 + (torch.pi * self.width / 2 * z).square())
+    def __call__(self, z: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """As `Shape`."""
+        angle = torch.mul(z, torch.pi * self.width / 2, out=out)
+        return angle.square_().add_(1.0).reciprocal_().mul_(self.width / 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,32 +94,39 @@ class Surrogate:
         Returns:
             Gradient with respect to x, same axes.
         """
-        return through_time(self.unroll(h, theta=theta, decay=decay), grad, h)
+        step = self.unroll(h, theta=theta, decay=decay)
+        return through_time(step, grad, out=torch.empty_like(h))
 
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
     ) -> StepBack:
         """The same step by step; arguments as `backward`."""
-        carried, kept = torch.zeros_like(h[0]), torch.empty_like(h[0])
+        carried: Tensor | None = None
+        kept, room, leaked = (torch.empty_like(h[0]) for _ in range(3))
         # A number's reciprocal goes into passes over memory that are made anyway.
         over = 1.0 / theta if isinstance(theta, float) else 1.0
 
         def step(t: int, grad: Tensor, out: Tensor) -> None:
             nonlocal carried
-            slope = self.shape(_height(h[t], theta))
-            slope = slope if isinstance(theta, float) else slope / theta
-            torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
-            if self.reset == "attached":
-                kept.addcmul_(h[t], slope, value=-over)
-            torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=over)
-            carried = out if isinstance(decay, float) and decay == 1.0 else out * decay
+            slope = self.shape(_height(h[t], theta, out=room), out=room)
+            slope = slope if isinstance(theta, float) else slope.div_(theta)
+            if carried is None:
+                torch.mul(grad, slope, out=out).mul_(over)
+            else:
+                torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
+                if self.reset == "attached":
+                    kept.addcmul_(h[t], slope, value=-over)
+                torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=over)
+            is_whole = isinstance(decay, float) and decay == 1.0
+            carried = out if is_whole else torch.mul(out, decay, out=leaked)
 
         return step
 
 
-def _height(h: Tensor, theta: float | Tensor) -> Tensor:
+def _height(h: Tensor, theta: float | Tensor, *, out: Tensor) -> Tensor:
     """z = h/θ − 1, in one pass where θ is a number."""
     if not isinstance(theta, float):
-        return h / theta - 1.0
-    below = torch.full((), -1.0, dtype=h.dtype, device=h.device)
-    return h - 1.0 if theta == 1.0 else torch.add(below, h, alpha=1.0 / theta)
+        return torch.div(h, theta, out=out).sub_(1.0)
+    if theta == 1.0:
+        return torch.sub(h, 1.0, out=out)
+    return torch.add(h.new_full((), -1.0), h, alpha=1.0 / theta, out=out)

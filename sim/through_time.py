@@ -2,22 +2,21 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 StepBack = Callable[[int, Tensor, Tensor], None]
 """Of step t: gradient with respect to its spikes in, that with respect to its input written out.
 
-Called for the last step first, once for each step.
+Called for the last step first, once for each step. What it wrote is left as it is until it is
+called for the step before.
 """
 
 
 def through_time(
-    step: StepBack, grad: Float[Tensor, "T *axes"], like: Float[Tensor, "T *axes"]
+    step: StepBack, grad: Float[Tensor, "T *axes"], *, out: Float[Tensor, "T *axes"]
 ) -> Float[Tensor, "T *axes"]:
-    """Gradient with respect to the input of every step, in the type of `like`."""
-    out = torch.empty_like(like)
+    """Gradient with respect to the input of every step, written into `out`."""
     for t in reversed(range(out.shape[0])):
         step(t, grad[t], out[t])
     return out

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..attacks.loss import Loss, cross_entropy
 from ..attacks.pgd import pgd_steps
+from ..core.transfer import send
 from .target import frozen
 from .team import Share
 from .trades import divergence
@@ -92,7 +93,7 @@ class TrainingAttack:
             share: Which samples of a larger batch these are; None where they are all.
         """
         kind = KINDS[self.kind]
-        offset = self._starts(images.shape, draws, share).to(images)
+        offset = send(self._starts(images.shape, draws, share), images.device).to(images.dtype)
         one = kind.single_step
         with frozen(network):
             return pgd_steps(

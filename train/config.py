@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..core.errors import ConfigError
 from ..datasets.images import ImageData
 from ..datasets.lattice import channel_std, lattice_mean
+from ..sim.neuron import FUSED, KERNELS
 from .architectures import USUAL, architecture
 from .fields import convert_fields, field_types
 from .gradient_penalty import FORMS
@@ -20,6 +23,7 @@ STEP_FIELDS = ("attack_steps", "attack_step_size")
 ATTACK_FIELDS = ("attack", "epsilon", *STEP_FIELDS)
 PENALTY_FIELDS = ("penalty_weight", "penalty_step", "penalty_form")
 ATTACKS = ("pgd", "fgsm", "rfgsm")
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,10 @@ class TrainConfig:
         select_by: Which validation accuracy chooses the best checkpoint.
         validation_epsilon, validation_steps: PGD on the validation images.
         validation_limit: Most validation images that are looked at.
-        precision: `32-true`, or `bf16-mixed` (flips spikes: only ever for training).
+        precision: `32-true`, or `bf16-mixed` (flips spikes: only ever for training, validation
+            computes in float32).
+        memory_format: `contiguous`, or `channels_last`: how convolutions keep their maps.
+        neuron_kernel: A name of `sim.neuron.KERNELS`: `fused`, `compiled` or `triton`.
         seed: Decides weights, split, order, augmentation and attack starts.
 
     Raises:
@@ -73,6 +80,8 @@ class TrainConfig:
     validation_steps: int = 10
     validation_limit: int = 1000
     precision: str = "32-true"
+    memory_format: str = "contiguous"
+    neuron_kernel: str = FUSED
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -133,6 +142,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "penalty_form": tuple(FORMS),
     "select_by": ("robust", "clean"),
     "precision": ("32-true", "bf16-mixed"),
+    "memory_format": tuple(MEMORY_FORMATS),
+    "neuron_kernel": tuple(KERNELS),
 }
 """What else an option may be."""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core.errors import DataError
 from ..sim.estimators import estimator
+from ..sim.neuron import kernel
 from .architectures import build
 from .network_config import NetworkConfig
 from .spiking import Spiking
@@ -119,6 +120,17 @@ class SpikingNetwork(nn.Module):
         for layer in self.layers:
             if isinstance(layer, Spiking):
                 layer.estimator_name = known
+
+    def set_kernel(self, name: str) -> None:
+        """Chooses what computes the neurons from now on; spikes and gradients stay the same.
+
+        Raises:
+            ConfigError: If there is no such kernel.
+        """
+        kernel(name)
+        for layer in self.layers:
+            if isinstance(layer, Spiking):
+                layer.kernel_name = name
 
     @torch.no_grad()
     def rates(self, x: Float[Tensor, "*T N C H W"]) -> dict[str, float]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..core.transfer import send
 from .wiring import Mixture
 
 MANY_ROWS = 200
@@ -40,7 +41,7 @@ class Orthogonality:
             matrix = layer.weight.flatten(1)
             if isinstance(layer, nn.Linear) and len(matrix) >= MANY_ROWS:
                 rows = torch.randperm(len(matrix), generator=draws)[: round(SHARE * len(matrix))]
-                rows = rows.to(matrix.device)
+                rows = send(rows, matrix.device)
                 matrix[rows] = retracted(matrix[rows], self.weight)
             else:
                 matrix.copy_(retracted(matrix, self.weight))

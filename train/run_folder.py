@@ -131,7 +131,10 @@ def restore_momentum(
     """Gives the optimizer back what `momentum_of` took."""
     for name, parameter in network.named_parameters():
         if name in momentum:
-            optimizer.state[parameter]["momentum_buffer"] = momentum[name].to(parameter.device)
+            # In the layout of the parameter: torch's fused SGD reads all of them as they lie in
+            # memory, and steps wrongly without a word where layouts differ.
+            like = torch.empty_like(parameter, requires_grad=False)
+            optimizer.state[parameter]["momentum_buffer"] = like.copy_(momentum[name])
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..core.errors import ConfigError
 from ..sim.estimators import TRAINING, estimator
-from ..sim.neuron import integrate_and_fire
+from ..sim.neuron import FUSED, integrate_and_fire
 
 DT = 1.0
 """Time step: Norse's dt·tau_mem_inv is 1 − λ. A power of two keeps the product exact."""
@@ -53,12 +53,16 @@ class Spiking(nn.Module):
         self.theta = float(theta)
         self.decay = float(decay)
         self.estimator_name = estimator(estimator_name).name
+        self.kernel_name = FUSED
+        """A name of `sim.neuron.KERNELS`; the spikes are the same under each."""
         self.neuron: IAFParameters | LIFBoxParameters = _parameters(self.theta, self.decay)
 
     def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
         """Spikes, 0 or 1, from input currents; time first."""
         how = estimator(self.estimator_name)
-        return integrate_and_fire(x, theta=self.theta, decay=self.decay, estimator=how)
+        return integrate_and_fire(
+            x, theta=self.theta, decay=self.decay, estimator=how, kernel_name=self.kernel_name
+        )
 
     def reference(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
         """The same spikes from Norse's step function, one step after the other.

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from ..core.progress import Task, Tracker
 from ..core.randomness import generator
 from ..core.record import versions
+from ..core.transfer import send
 from ..datasets.augment import augment, default_augmentation
 from ..datasets.images import ImageData, Part, fingerprint, split
 from . import run_folder
 from .board import Board
-from .config import TrainConfig
+from .config import MEMORY_FORMATS, TrainConfig
 from .divergence import check_finite, check_weights
 from .network import NetworkConfig, SpikingNetwork
 from .objective import objective
@@ -61,6 +62,8 @@ class Training:
         self.images, self.labels = self._place(learn)
         self.validation = self._place(validate) if validate is not None else None
         self.network = _fresh(network, config.seed)
+        self.network.set_kernel(config.neuron_kernel)
+        self.network.to(memory_format=MEMORY_FORMATS[config.memory_format])
         fabric.to_device(self.network)
         self.is_synchronised = team.world > 1 and fabric.device.type == "cuda"
         if self.is_synchronised:
@@ -198,7 +201,7 @@ class Training:
         order = generator(self.config.seed, "order", epoch).permutation(len(self.images))
         draws = _torch_generator(self.config.seed, "augment", epoch)
         for chosen in torch.from_numpy(order).split(self.batch):
-            index = chosen.to(self.fabric.device)
+            index = send(chosen, self.fabric.device)
             x = self.images[index]
             if self.augmentation is not None:
                 mean = self.network.config.mean

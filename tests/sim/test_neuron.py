@@ -9,6 +9,8 @@ from norse.torch.functional.lif_box import (
     lif_box_feed_forward_step,
 )
 
+from spikeproof.core.errors import ConfigError
+from spikeproof.sim import neuron_fused
 from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.neuron import integrate_and_fire
 from spikeproof.sim.surrogate import ArcTangent, Sigmoid, Surrogate, Triangle
@@ -139,3 +141,53 @@ def test_a_lif_neuron_equals_norse_fed_with_the_scaled_input():
         spikes.append(s)
     ours = integrate_and_fire(x, theta=0.75, decay=decay, estimator=estimator("arctan"))
     assert torch.equal(ours, torch.stack(spikes))
+
+
+def saved_bytes(compute):
+    """Bytes that autograd holds for the backward pass of a call."""
+    seen = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        compute()
+    return sum(seen.values())
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_backward_holds_one_tensor_as_large_as_the_input(name):
+    x = drive(8, 100)
+    held = saved_bytes(
+        lambda: integrate_and_fire(x, theta=0.7, decay=0.9, estimator=estimator(name))
+    )
+    assert held == x.untyped_storage().nbytes()
+
+
+def test_blocks_of_neurons_change_nothing(monkeypatch):
+    x, each = drive(6, 5, 7), estimator("triangle")
+    theta = torch.linspace(0.5, 2.0, 7, dtype=x.dtype)
+    whole = gradient(integrate_and_fire(x, theta=theta, decay=0.8, estimator=each), x)
+    monkeypatch.setattr(neuron_fused, "BLOCK", 4)
+    assert torch.equal(
+        gradient(integrate_and_fire(x, theta=theta, decay=0.8, estimator=each), x), whole
+    )
+
+
+def test_maps_with_channels_last_fire_alike_and_stay_so():
+    x, each = drive(24, 4, 5, 6), estimator("sigmoid")
+    last = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    runs = [
+        integrate_and_fire(m.unflatten(0, (8, 3)), theta=0.8, decay=0.9, estimator=each)
+        for m in (x, last)
+    ]
+    assert torch.equal(*runs)
+    assert runs[1].flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(gradient(runs[0], x), gradient(runs[1], last))
+
+
+def test_unknown_kernels_are_refused():
+    with pytest.raises(ConfigError, match="expected a neuron kernel among fused, compiled, triton"):
+        integrate_and_fire(drive(2, 3), theta=1.0, estimator=estimator("rga"), kernel_name="fast")

@@ -1,0 +1,69 @@
+"""The multi-step neuron in torch's in-place operations: any device, any number, no compiler."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .estimators import Estimator
+from .through_time import through_time
+
+BLOCK = 65536
+"""Neurons whose backward pass fits a CPU's second-level cache."""
+
+
+class Fused:
+    """One pass over memory an operation, into memory that is there already."""
+
+    def forward(
+        self,
+        x: Float[Tensor, "T M"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+        keeps: bool,
+    ) -> tuple[Float[Tensor, "T M"], Float[Tensor, "T M"] | None]:
+        """As `neuron.Kernel.forward`."""
+        spikes = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        history = torch.empty_like(spikes) if keeps else None
+        v = torch.empty_like(spikes[0])
+        for t in range(len(x)):
+            h = v if history is None else history[t]
+            if t == 0:
+                h.copy_(x[0])
+            else:
+                v = v if isinstance(decay, float) and decay == 1.0 else v.mul_(decay)
+                torch.add(x[t], v, out=h)
+            # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
+            fired = torch.gt(h, theta, out=spikes[t])
+            if t + 1 < len(x):
+                torch.addcmul(h, h, fired, value=-1.0, out=v)
+        return spikes, history
+
+    def backward(
+        self,
+        grad: Float[Tensor, "T M"],
+        h: Float[Tensor, "T M"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+        estimator: Estimator,
+    ) -> Float[Tensor, "T M"]:
+        """As `neuron.Kernel.backward`."""
+        out = torch.empty_like(h)
+        for part in _blocks(h):
+            step = estimator.unroll(h[:, part], theta=_of(theta, part), decay=_of(decay, part))
+            through_time(step, grad[:, part], out=out[:, part])
+        return out
+
+
+def _blocks(rows: Tensor) -> Iterator[slice]:
+    """Parts of the neurons, each through all steps before the next; on a GPU one of all."""
+    count = rows.shape[1]
+    size = BLOCK if rows.device.type == "cpu" else max(count, 1)
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def _of(value: float | Tensor, part: slice) -> float | Tensor:
+    return value if isinstance(value, float) else value[part]
