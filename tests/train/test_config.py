@@ -47,6 +47,11 @@ from spikeproof.train.presets import INPUTS, PRESETS, preset
             "expected select_by to be one of robust, clean, got 'test'; choose one",
         ),
         ({"precision": "16-mixed"}, "expected precision to be one of 32-true, bf16-mixed"),
+        (
+            {"memory_format": "last"},
+            "expected memory_format to be one of contiguous, channels_last",
+        ),
+        ({"neuron_kernel": "cuda"}, "expected neuron_kernel to be one of fused, compiled, triton"),
     ],
 )
 def test_impossible_trainings_are_refused(values, message):
