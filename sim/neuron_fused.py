@@ -10,7 +10,7 @@ from .estimators import Estimator
 from .through_time import through_time
 
 BLOCK = 65536
-"""Neurons whose backward pass fits a CPU's second-level cache."""
+"""Neurons that a CPU's second-level cache holds, with all that their gradient needs."""
 
 
 class Fused:
@@ -27,18 +27,10 @@ class Fused:
         """As `neuron.Kernel.forward`."""
         spikes = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         history = torch.empty_like(spikes) if keeps else None
-        v = torch.empty_like(spikes[0])
-        for t in range(len(x)):
-            h = v if history is None else history[t]
-            if t == 0:
-                h.copy_(x[0])
-            else:
-                v = v if isinstance(decay, float) and decay == 1.0 else v.mul_(decay)
-                torch.add(x[t], v, out=h)
-            # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
-            fired = torch.gt(h, theta, out=spikes[t])
-            if t + 1 < len(x):
-                torch.addcmul(h, h, fired, value=-1.0, out=v)
+        for part in _blocks(x):
+            kept = None if history is None else history[:, part]
+            values = _of(theta, part), _of(decay, part)
+            _advance(x[:, part], *values, spikes=spikes[:, part], history=kept)
         return spikes, history
 
     def backward(
@@ -56,6 +48,29 @@ class Fused:
             step = estimator.unroll(h[:, part], theta=_of(theta, part), decay=_of(decay, part))
             through_time(step, grad[:, part], out=out[:, part])
         return out
+
+
+def _advance(
+    x: Tensor,
+    theta: float | Tensor,
+    decay: float | Tensor,
+    *,
+    spikes: Tensor,
+    history: Tensor | None,
+) -> None:
+    """All steps of a block, into `spikes` and `history`."""
+    v = torch.empty_like(spikes[0])
+    levels = [v] * len(x) if history is None else history.unbind(0)
+    for t, (now, h, fired) in enumerate(zip(x.unbind(0), levels, spikes.unbind(0), strict=True)):
+        if t == 0:
+            h.copy_(now)
+        else:
+            v = v if isinstance(decay, float) and decay == 1.0 else v.mul_(decay)
+            torch.add(now, v, out=h)
+        # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
+        torch.gt(h, theta, out=fired)
+        if t + 1 < len(x):
+            torch.addcmul(h, h, fired, value=-1.0, out=v)
 
 
 def _blocks(rows: Tensor) -> Iterator[slice]:

@@ -33,7 +33,7 @@ class Triangle:
     def __call__(self, z: Tensor, *, out: Tensor | None = None) -> Tensor:
         """As `Shape`."""
         slope = torch.abs(z, out=out)
-        torch.sub(slope.new_full((), self.width), slope, out=slope).clamp_min_(0.0)
+        torch.sub(slope.new_full((), self.width), slope, out=slope).relu_()
         return slope if self.width == 1.0 else slope.div_(self.width**2)
 
 
@@ -105,17 +105,18 @@ class Surrogate:
         kept, room, leaked = (torch.empty_like(h[0]) for _ in range(3))
         # A number's reciprocal goes into passes over memory that are made anyway.
         over = 1.0 / theta if isinstance(theta, float) else 1.0
+        levels = h.unbind(0)
 
         def step(t: int, grad: Tensor, out: Tensor) -> None:
             nonlocal carried
-            slope = self.shape(_height(h[t], theta, out=room), out=room)
+            slope = self.shape(_height(levels[t], theta, out=room), out=room)
             slope = slope if isinstance(theta, float) else slope.div_(theta)
             if carried is None:
                 torch.mul(grad, slope, out=out).mul_(over)
             else:
-                torch.le(h[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
+                torch.le(levels[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
                 if self.reset == "attached":
-                    kept.addcmul_(h[t], slope, value=-over)
+                    kept.addcmul_(levels[t], slope, value=-over)
                 torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=over)
             is_whole = isinstance(decay, float) and decay == 1.0
             carried = out if is_whole else torch.mul(out, decay, out=leaked)

@@ -17,6 +17,7 @@ def through_time(
     step: StepBack, grad: Float[Tensor, "T *axes"], *, out: Float[Tensor, "T *axes"]
 ) -> Float[Tensor, "T *axes"]:
     """Gradient with respect to the input of every step, written into `out`."""
-    for t in reversed(range(out.shape[0])):
-        step(t, grad[t], out[t])
+    rows = list(enumerate(zip(grad.unbind(0), out.unbind(0), strict=True)))
+    for t, (given, found) in reversed(rows):
+        step(t, given, found)
     return out
