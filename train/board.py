@@ -1,6 +1,6 @@
 """Metrics as TensorBoard shows them, beside the JSON lines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -36,20 +36,25 @@ class NoBoard:
 class TensorBoard:
     """Event files in `folder`, written by tensorboardX.
 
+    What a killed training left there is written anew: its last events may be missing.
+
     Args:
-        folder: Of the event files, which may hold earlier ones.
-        epochs: Epochs that are finished. What the files hold of later ones is to be forgotten:
-            they were cut off, and are trained again.
+        folder: Of the event files.
+        metrics: Of the epochs that are finished.
 
     Raises:
         MissingAbilityError: If tensorboardX is not installed.
     """
 
-    def __init__(self, folder: Path, *, epochs: int = 0) -> None:
+    def __init__(self, folder: Path, *, metrics: Iterable[Mapping[str, Any]] = ()) -> None:
         check_board()
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=epochs + 1 if epochs else None)
+        for earlier in folder.glob("events.out.tfevents.*"):
+            earlier.unlink()
+        self._writer = SummaryWriter(str(folder))
+        for entry in metrics:
+            self.add(entry)
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Adds one epoch's numbers under its number; those that are None are left out."""

@@ -92,7 +92,7 @@ def run(
         team.first(lambda: run_folder.start(out, identity, record))
     progress = training.restore(out) if resume else Progress()
     is_shown = tensorboard and team.is_first
-    board = TensorBoard(out / FOLDER, epochs=progress.epochs) if is_shown else NoBoard()
+    board = TensorBoard(out / FOLDER, metrics=progress.metrics) if is_shown else NoBoard()
     # cuDNN may otherwise pick another algorithm at each run.
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         progress = training.finish(

@@ -44,3 +44,15 @@ def test_without_tensorboardx_nothing_is_started(quick, tiny_config, digits, tmp
     with pytest.raises(MissingAbilityError, match=r"pip install 'spikeproof\[tensorboard\]'"):
         run(quick, tiny_config, digits, tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_resumed_training_shows_every_epoch_once(
+    quick, tiny_config, digits, tmp_path, interrupt_after
+):
+    pytest.importorskip("tensorboardX")
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(quick, tiny_config, digits, out, tensorboard=True, tracker=interrupt_after(7))
+    run(quick, tiny_config, digits, out, tensorboard=True, resume=True)
+    found = scalars(out / "tensorboard")
+    assert [epoch for name, epoch, _ in found if name == "loss"] == [1, 2, 3]

@@ -77,7 +77,7 @@ def together(tmp_path):
     program, out = tmp_path / "program.py", tmp_path / "together"
     program.write_text(PROGRAM)
     command = [sys.executable, str(program), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     return out
 
