@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core.choice import chosen
 from ..core.errors import DataError, FormatError
-from .ledger import CELLS, CLEAN, SUITE, Ledger, cell_name
+from .journal import differences, identity_of
+from .ledger import CELLS, SUITE, Ledger, cell_name
 from .statistics import difference, mcnemar_exact, pairs
+
+SHARED = ("config", "samples")
+"""Of an audit's identity: what two audits have to share."""
 
 CELL_NAMES = {cell_name(source, side): (source, side) for source, side in CELLS}
 
@@ -31,37 +34,28 @@ def compare_audits(before: Path, after: Path, *, cell: str) -> dict[str, Any]:
     Raises:
         ConfigError: If there is no such cell.
         FormatError: If a file is no audit's.
-        DataError: If the audits are not of the same samples, or not at the same epsilon.
+        DataError: If the audits are not of the same samples, or not with the same options.
     """
     source, side = chosen(CELL_NAMES, cell, what="a cell")
-    (first, kept, small), (second, gained, large) = (
-        _survivors(path, source, side) for path in (before, after)
-    )
-    if small != large:
+    (first, kept), (second, gained) = (_survivors(path, source, side) for path in (before, after))
+    if differing := differences(first, second):
         raise DataError(
-            f"expected {before} and {after} to be attacked at the same epsilon, got {small:g} and "
-            f"{large:g}; audit both with the same options"
-        )
-    if not np.array_equal(first, second):
-        raise DataError(
-            f"expected {before} and {after} to audit the same samples, got {len(first)} and "
-            f"{len(second)}; audit both with the same options"
+            f"expected {before} and {after} to be audits of the same samples with the same "
+            f"options, got another {', '.join(differing)}; audit both alike"
         )
     table = pairs(kept, gained)
     change = {key: 100 * value for key, value in asdict(difference(table)).items()}
     return {**change, "p": mcnemar_exact(table)}
 
 
-def _survivors(path: Path, source: str, side: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """Which samples there are, which survive every attack of the suite, and at which epsilon."""
+def _survivors(path: Path, source: str, side: str) -> tuple[dict[str, Any], np.ndarray]:
+    """What has to agree for a comparison, and which samples survive every attack of the suite."""
     try:
         rows = pq.read_table(path)
-        ledger = Ledger(rows)
-        clean = rows.filter(pc.field("role") == CLEAN)
-        samples = np.unique(clean["sample"].to_numpy())
-        attacked = rows.filter(pc.field("role") == SUITE)["epsilon"].to_numpy()
-        return samples, ledger.survivors(SUITE, source, side), float(attacked.max())
-    except (OSError, pa.ArrowException, KeyError) as error:
+        identity = identity_of(rows)
+        shared = {key: identity[key] for key in SHARED}
+        return shared, Ledger(rows).survivors(SUITE, source, side)
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise FormatError(
             f"expected the .parquet of an audit at {path}, got {error}; audit again"
         ) from error

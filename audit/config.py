@@ -8,7 +8,8 @@ from ..attacks.suite import Suite, suite_named
 from ..core.errors import ConfigError
 
 CURVE = (0, 1, 2, 4, 8, 16, 32, 64, LEVELS)
-CURVE_STEPS = 10
+CURVE_ATTACK = "pgd10-scaled"
+"""Of every point of the curve: its steps cross any ball."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Accuracy against epsilon, white-box: does a large enough ball break everything?"""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Bool
 
 from ..attacks.lattice import LEVELS, ThreatModel
-from ..attacks.pgd import PGD
+from ..attacks.suite import attack_named
 from ..attacks.target import Target
-from .config import CURVE_STEPS
+from .config import CURVE_ATTACK
 from .samples import Samples
 
 
@@ -43,7 +45,7 @@ def unbroken(
     for estimator in estimators if level else ():
         if not standing.any():
             break
-        attack = PGD(name="curve", steps=CURVE_STEPS, estimator=estimator)
+        attack = replace(attack_named(CURVE_ATTACK), estimator=estimator)
         fooled = []
         for batch in samples.where(standing).batches(batch_size, device=device):
             attempt = attack(

@@ -15,6 +15,8 @@ from ..core.files import atomic_path, read_json, write_json
 from .ledger import SCHEMA
 
 FINGERPRINT = "fingerprint.json"
+IDENTITY = b"spikeproof audit"
+"""Key of a finished table's metadata, under which its identity stands as JSON."""
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -77,7 +79,7 @@ class Journal:
         if theirs != self._identity:
             raise ConfigError(
                 f"expected parts of the same audit in {self.folder}, got another "
-                f"{', '.join(_differences(theirs, self._identity))}; "
+                f"{', '.join(differences(theirs, self._identity))}; "
                 "repeat those options, or delete that folder to start anew"
             )
 
@@ -86,6 +88,20 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Writes Parquet, whole or not at all."""
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
+
+
+def sealed(table: pa.Table, identity: Mapping[str, Any]) -> pa.Table:
+    """The table with everything that decided it written into its metadata."""
+    return table.replace_schema_metadata({IDENTITY: json.dumps(identity, sort_keys=True)})
+
+
+def identity_of(table: pa.Table) -> dict[str, Any]:
+    """What `sealed` wrote.
+
+    Raises:
+        KeyError: If nothing did.
+    """
+    return json.loads((table.schema.metadata or {})[IDENTITY])
 
 
 def _read(path: Path) -> pa.Table:
@@ -103,7 +119,7 @@ def _read(path: Path) -> pa.Table:
     return table
 
 
-def _differences(theirs: Any, ours: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(theirs: Any, ours: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Names of what differs, `config.epsilon`."""
     if not isinstance(theirs, dict):
         return [prefix.rstrip(".") or "fingerprint"]
@@ -113,7 +129,7 @@ def _differences(theirs: Any, ours: Mapping[str, Any], prefix: str = "") -> list
         if mine == other:
             continue
         if isinstance(mine, Mapping):
-            found += _differences(other, mine, f"{prefix}{key}.")
+            found += differences(other, mine, f"{prefix}{key}.")
         else:
             found.append(f"{prefix}{key}")
     return found

@@ -17,7 +17,7 @@ from ..core.record import versions
 from . import curve as curves
 from .alarms import Curve
 from .cells import Bench, controls, estimators, members
-from .config import CURVE_STEPS, AuditConfig
+from .config import CURVE_ATTACK, AuditConfig
 from .journal import Journal
 from .ledger import CLEAN, CONTINUOUS, CONTROL, CURVE, SIDES, SUITE, Ledger, rows
 from .rates import RateMeter, mean_rates
@@ -129,7 +129,7 @@ class Plan:
             role=CURVE,
             source=side,
             evaluated_on=side,
-            attack=f"pgd{CURVE_STEPS}",
+            attack=CURVE_ATTACK,
             restarts=1,
             epsilon=level / LEVELS,
             is_right=standing,

@@ -213,6 +213,7 @@ SCHEMA: Schema = {
                 "description": "Of everything that decides results.",
             },
             "fingerprint": _text("SHA-256 over options, attacks, samples and context."),
+            "samples_sha256": _text("Of the .parquet file beside it, every sample's results."),
         }
     ),
 }

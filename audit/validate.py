@@ -11,11 +11,11 @@ from jaxtyping import Int64, UInt8
 
 from ..attacks.target import Target
 from ..core.errors import ConfigError, DataError
-from ..core.files import check_writable, read_json, write_json
+from ..core.files import check_writable, read_json, sha256, write_json
 from ..core.progress import SILENT, Tracker
 from ..core.record import versions
-from .config import CURVE_STEPS, AuditConfig
-from .journal import Journal, fingerprint, write_table
+from .config import CURVE_ATTACK, AuditConfig
+from .journal import Journal, fingerprint, sealed, write_table
 from .plan import Plan
 from .rates import RateMeter
 from .samples import Samples
@@ -72,7 +72,7 @@ def run(
 
     Raises:
         ConfigError: If there are results of another audit to resume, or parts and no `resume`, or
-            a target lacks an estimator.
+            a table that no audit stands beside, or a target lacks an estimator.
         DataError: If there are fewer images than samples, or images and labels do not fit.
     """
     if out.suffix != ".json":
@@ -87,7 +87,14 @@ def run(
     parts = parts_of(out)
     if resume and not parts.exists() and out.exists():
         return _finished(out, fingerprint(identity))
-    check_writable(out)  # before the parts, whose names nobody gave
+    samples = samples_of(out)
+    for path in (out, samples):  # before the parts, whose names nobody gave
+        check_writable(path)
+    if samples.exists() and not (out.exists() or parts.exists()):
+        raise ConfigError(
+            f"expected no {samples} without an audit beside it, got one; name another output, or "
+            "move it away"
+        )
     journal = Journal(parts, identity=identity, resume=resume)
     ledger, curve = plan.measure(journal, tracker)
     audit = {
@@ -98,10 +105,16 @@ def run(
         "versions": versions(),
         "fingerprint": fingerprint(identity),
     }
-    write_table(out.with_suffix(".parquet"), ledger.finished())
+    write_table(samples, sealed(ledger.finished(), identity))
+    audit["samples_sha256"] = sha256(samples)
     write_json(out, check(audit))
     journal.discard()
-    return AuditResult(audit=audit, path=out, samples=out.with_suffix(".parquet"))
+    return AuditResult(audit=audit, path=out, samples=samples)
+
+
+def samples_of(out: Path) -> Path:
+    """Where an audit keeps the rows of every sample."""
+    return out.with_suffix(".parquet")
 
 
 def parts_of(out: Path) -> Path:
@@ -145,8 +158,8 @@ def _setup(plan: Plan) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "device": plan.device.type,
         "targets": {side: target.name for side, target in plan.targets.items()},
-        "curve_attack": f"PGD{CURVE_STEPS} with step 2.5·ε/{CURVE_STEPS}, any visited point, "
-        "worst of the estimators",
+        "curve_attack": f"{CURVE_ATTACK} (steps of 2.5·ε/10), any visited point, worst of the "
+        "estimators",
     }
 
 
@@ -158,8 +171,9 @@ def _finished(out: Path, mark: str) -> AuditResult:
         FormatError: If it is no audit.
     """
     audit = check(read_json(out))
-    samples = out.with_suffix(".parquet")
-    if audit["fingerprint"] != mark or not samples.is_file():
+    samples = samples_of(out)
+    is_whole = samples.is_file() and sha256(samples) == audit["samples_sha256"]
+    if audit["fingerprint"] != mark or not is_whole:
         raise ConfigError(
             f"expected a finished or unfinished run of the same audit at {out}, got another one; "
             "repeat its options, choose another output, or start anew without resuming"

@@ -66,7 +66,8 @@ def _compare(out: Path) -> list[dict[str, Any]]:
 
 
 def _table(results: dict[str, Any]) -> list[str]:
-    from ..audit.wording import estimate
+    from ..attacks.lattice import ThreatModel
+    from ..audit.wording import epsilon_text, estimate
     from ..sim.estimators import ESTIMATORS
 
     heads = ("", "clean float", "clean chip", "robust float", "robust chip", "difference")
@@ -85,9 +86,10 @@ def _table(results: dict[str, Any]) -> list[str]:
             )
         )
     n = next(iter(results.values()))["audit"]["n"]
+    radius = epsilon_text(ThreatModel(epsilon=EPSILON).radius)
     head = (
-        f"accuracy on {n} test images, white box, ±{int(EPSILON * 255)}/255 a pixel, worst of "
-        f"FGSM, PGD10 and APGD10 x {len(ESTIMATORS)} gradient estimators"
+        f"accuracy on {n} test images, white box, ±{radius} a pixel, worst of "
+        f"FGSM, PGD10 (steps of 2.5ε/10) and APGD10 x {len(ESTIMATORS)} gradient estimators"
     )
     return [head, *(f"{row[0]:8} " + " ".join(f"{cell:24}" for cell in row[1:]) for row in rows)]
 

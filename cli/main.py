@@ -23,7 +23,7 @@ from .train import train
 from .verify import verify
 
 INTERRUPTED = 130
-INTERRUPTION = "interrupted; train and audit go on where they stood with --resume"
+INTERRUPTION = "interrupted; repeat the command to go on, train and audit with --resume"
 
 app = typer.Typer(
     name="spikeproof",
@@ -56,8 +56,9 @@ def main() -> None:
         # Without this Python complains once more while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except PermissionError as error:
-        code = _fail(f"expected permission for {error.filename}, got none; choose another path", 2)
+    except OSError as error:
+        what = error.filename or "all files"
+        code = _fail(f"expected access to {what}, got {error.strerror or error}; choose others", 2)
     except Exception as error:
         # Usage errors: their classes are Click's, which typer carries inside and does not export.
         describe = getattr(error, "format_message", None)

@@ -12,21 +12,26 @@ from typing import Any
 
 from .errors import ConfigError, FormatError
 
+LONGEST_JSON = 1 << 28
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it onto `path` when the block succeeds.
 
     Raises:
-        ConfigError: If the folder cannot be created or written to.
+        ConfigError: If the folder cannot be created or written to, the disk is full, or `path` is
+            no ordinary file.
     """
-    path = Path(path)
+    # Resolved, because a link is not what is meant to be replaced.
+    path = Path(path).resolve()
     temporary = _temporary_beside(path)
     try:
-        yield temporary
-        # mkstemp makes files private; what a user writes should follow their umask.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with _room_for(path):
+            yield temporary
+            # mkstemp makes files private; what a user writes should follow their umask.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -46,29 +51,31 @@ def atomic_folder(path: Path, *, marker: str | None = None) -> Iterator[Path]:
     path = Path(path).resolve()
     if path.exists():
         _check_replaceable(path, marker)
-    try:
+    with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise ConfigError(
-            f"expected a writable output {path}, got {error.strerror}; choose another path"
-        ) from error
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        aside = temporary.with_name(f"{temporary.name}.old")
-        if path.exists():
-            path.replace(aside)
-        temporary.replace(path)
-        shutil.rmtree(aside, ignore_errors=True)
+        with _room_for(path):
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            aside = temporary.with_name(f"{temporary.name}.old")
+            if path.exists():
+                path.replace(aside)
+            temporary.replace(path)
+            shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes bytes, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -83,6 +90,7 @@ def read_json(path: Path) -> Any:
         FormatError: If the file is absent, not UTF-8 or not JSON.
     """
     try:
+        _check_size(Path(path))
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise FormatError(
@@ -109,17 +117,33 @@ def _temporary_beside(path: Path) -> Path:
     """An empty file with a name of its own in the folder of `path`, which is made."""
     if path.is_dir():
         raise ConfigError(f"expected a file name, got the folder {path}; name a file")
-    try:
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"expected a file name, got the device {path}; name a file")
+    with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
         )
-    except OSError as error:
-        raise ConfigError(
-            f"expected a writable output {path}, got {error.strerror}; choose another path"
-        ) from error
     os.close(handle)
     return Path(name)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """Says of which output the system refused a part."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"expected a writable output {path}, got {error.strerror or error}; make room, or "
+            f"choose another path"
+        ) from error
+
+
+def _check_size(path: Path) -> None:
+    """Refuses what would fill the memory: devices, and files that no JSON of ours is as long as."""
+    if path.exists() and not (path.is_file() and path.stat().st_size <= LONGEST_JSON):
+        raise ValueError(f"no file, or one of more than {LONGEST_JSON} bytes")
 
 
 def _check_replaceable(path: Path, marker: str | None) -> None:

@@ -15,7 +15,10 @@ PACKAGES = ("numpy", "torch", "norse", "nir", "lava-nc", "lava-dl", "lightning-f
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, spikeproof and the libraries that decide results, where installed."""
+    """Versions of Python, spikeproof and the libraries that decide results, where installed.
+
+    Beside them the number of threads, where it is set: sums in float depend on it.
+    """
     return dict(_versions())
 
 
@@ -50,6 +53,8 @@ def _versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        found["threads"] = threads
     commit = _git("rev-parse", "--short=12", "HEAD")
     if commit:
         found["commit"] = commit + ("-dirty" if _git("status", "--porcelain", "-uno") else "")

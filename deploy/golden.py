@@ -1,5 +1,6 @@
 """Golden vectors: what the deployed network must do on stated inputs, for any executor to check."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from ..core.decision import predictions
-from ..core.files import atomic_path
+from ..core.files import write_bytes
 from ..sim.arrays import write_arrays
 from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.fixed_point import STATE_MAX
@@ -79,8 +80,10 @@ def write_golden(folder: Path, program: Program, found: Golden) -> None:
             **{f"s{k}": found.spikes[p.name] for k, p in enumerate(program.populations)},
         },
     )
-    with atomic_path(folder / "golden.nir") as temporary:
-        nir.write_data(temporary, graph_data(program, found))
+    # In memory, because HDF5 ends the whole process where it cannot write.
+    buffer = io.BytesIO()
+    nir.write_data(buffer, graph_data(program, found))  # type: ignore[arg-type]
+    write_bytes(folder / "golden.nir", buffer.getvalue())
 
 
 def graph_data(program: Program, found: Golden) -> nir.NIRGraphData:

@@ -1,5 +1,6 @@
 """Programs as `.net` files that lava-dl's netx loads, checked by reading them back."""
 
+import io
 from pathlib import Path
 
 import h5py
@@ -20,21 +21,24 @@ def write_netx(path: Path, program: Program) -> None:
             matrix of one sign, for instance); nothing is written then.
     """
     chain = _chain(program)
+    # In memory, because HDF5 ends the whole process where it cannot write.
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        layers: list[h5py.Group] = []
+        source = program.sources[0]
+        _open_layer(file, layers, "input", source.shape)
+        shape = source.shape
+        for population, synapse in chain:
+            if not synapse.is_conv and len(shape) == 3:
+                _open_layer(file, layers, "flatten", shape)
+            layer = _open_layer(
+                file, layers, "conv" if synapse.is_conv else "dense", population.shape
+            )
+            _write_synapse(layer, synapse)
+            _write_neurons(layer, population)
+            shape = population.shape
     with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            layers: list[h5py.Group] = []
-            source = program.sources[0]
-            _open_layer(file, layers, "input", source.shape)
-            shape = source.shape
-            for population, synapse in chain:
-                if not synapse.is_conv and len(shape) == 3:
-                    _open_layer(file, layers, "flatten", shape)
-                layer = _open_layer(
-                    file, layers, "conv" if synapse.is_conv else "dense", population.shape
-                )
-                _write_synapse(layer, synapse)
-                _write_neurons(layer, population)
-                shape = population.shape
+        temporary.write_bytes(buffer.getvalue())
         _check(temporary, program, path)
 
 

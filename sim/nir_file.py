@@ -1,5 +1,6 @@
 """NIR files: whole and known on the way in, the same bytes for the same graph on the way out."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import nir
 import numpy as np
 
 from ..core.errors import FormatError, SpikeproofError, UnsupportedNodeError
-from ..core.files import atomic_path
+from ..core.files import write_bytes
 from .hdf5 import Fields, open_hdf5
 from .nir_linear import LINEAR
 from .nir_neurons import NEURONS
@@ -52,12 +53,19 @@ def read_nir(path: Path) -> nir.NIRGraph:
 
 
 def write_nir(path: Path, graph: nir.NIRGraph) -> None:
-    """Writes a graph, whole or not at all; equal graphs give equal bytes.
+    """Writes a graph, whole or not at all; equal graphs give equal bytes."""
+    write_bytes(path, nir_bytes(graph))
+
+
+def nir_bytes(graph: nir.NIRGraph) -> bytes:
+    """A graph as a NIR file holds it.
 
     HDF5 can store times of its own; h5py leaves them out and NIR adds none.
     """
-    with atomic_path(path) as temporary:
-        nir.write(temporary, graph)
+    # In memory, because HDF5 ends the whole process where it cannot write.
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def _graph(file: h5py.File, path: Path) -> nir.NIRGraph:

@@ -1,5 +1,6 @@
 """Programs as HDF5 files: everything a Program says, in named fields, no code."""
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import h5py
 import numpy as np
 
 from ..core.errors import FormatError
-from ..core.files import atomic_path
+from ..core.files import write_bytes
 from .hdf5 import Fields, open_hdf5
 from .interface import Encoding, Readout
 from .netx_fields import read_whole
@@ -21,7 +22,9 @@ FORMAT = "spikeproof program 1"
 
 def write_program(path: Path, program: Program) -> None:
     """Writes a Program; equal programs give equal bytes."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory, because HDF5 ends the whole process where it cannot write.
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
         _put(file, "format", FORMAT)
         _put(file, "head", json.dumps(_head(program), sort_keys=True))
         for index, population in enumerate(program.populations):
@@ -31,6 +34,7 @@ def write_program(path: Path, program: Program) -> None:
             file[f"weight/{index}"] = synapse.weight.astype(np.int32)
             if not isinstance(synapse.delay, int):
                 file[f"delay/{index}"] = synapse.delay.astype(np.int64)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_program(path: Path) -> Program:

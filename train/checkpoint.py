@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..core.errors import ConfigError, FormatError
-from ..core.files import atomic_path
+from ..core.files import write_bytes
 from .fields import convert_fields, field_types
 from .network import NetworkConfig, SpikingNetwork
 
@@ -69,8 +69,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     """Writes tensors with a JSON header, whole or not at all."""
     words = json.dumps(header, sort_keys=True, allow_nan=False)
     values = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(values, temporary, metadata={HEADER: words})
+    write_bytes(path, to_bytes(values, metadata={HEADER: words}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -4,16 +4,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from spikeproof.audit.comparison import CELL_NAMES, compare_audits
+from spikeproof.audit.journal import sealed, write_table
 from spikeproof.audit.ledger import CELLS, CLEAN, SUITE, Ledger, rows
 from spikeproof.core.errors import ConfigError, DataError, FormatError
 
 CHIP = "hardware_on_hardware"
 
 
-def audit(path, clean, *attacks, samples=None, sides=CELLS, epsilon=0.1):
+def audit(path, clean, *attacks, sides=CELLS, **identity):
     """An audit's rows: `clean` and each of `attacks` say who is right, in every cell."""
     count = len(clean)
-    keys = np.arange(count) if samples is None else np.array(samples)
+    keys = np.arange(count)
+    identity = {"config": {"epsilon": 0.1}, "samples": "digest"} | identity
     tables = [
         rows(count, sample=keys, role=CLEAN, evaluated_on=side, epsilon=0.0, is_right=array(clean))
         for side in ("float", "hardware")
@@ -27,13 +29,13 @@ def audit(path, clean, *attacks, samples=None, sides=CELLS, epsilon=0.1):
             evaluated_on=side,
             attack=f"attack{k}",
             estimator="triangle",
-            epsilon=epsilon,
+            epsilon=0.1,
             is_right=array(right),
         )
         for source, side in sides
         for k, right in enumerate(attacks)
     ]
-    pq.write_table(Ledger(pa.concat_tables(tables)).finished(), path)
+    write_table(path, sealed(Ledger(pa.concat_tables(tables)).finished(), identity))
     return path
 
 
@@ -83,7 +85,7 @@ def test_every_cell_is_its_own(tmp_path, cell):
         one = audit(tmp_path / f"{name}1", yes, mostly(10, right), sides=[CELL_NAMES[cell]])
         rest = audit(tmp_path / f"{name}2", yes, mostly(10, 5), sides=others)
         attacked = pq.read_table(rest, filters=[("role", "==", SUITE)])
-        pq.write_table(pa.concat_tables([pq.read_table(one), attacked]), one)
+        write_table(one, pa.concat_tables([pq.read_table(one), attacked]))
         files.append(one)
     found = {c: compare_audits(*files, cell=c)["value"] for c in CELL_NAMES}
     assert found == {c: pytest.approx(50.0 if c == cell else 0.0) for c in CELL_NAMES}
@@ -102,19 +104,14 @@ def test_real_audits_are_compared(audited, float_toy, chip_toy, tmp_path):
     }
 
 
-@pytest.mark.parametrize("samples", [range(9), range(1, 11)], ids=["fewer", "others"])
-def test_other_samples_are_refused(tmp_path, samples):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"samples": "other"}, "samples"), ({"config": {"epsilon": 0.2}}, "config.epsilon")],
+)
+def test_audits_of_other_samples_or_options_are_refused(tmp_path, change, said):
     before = audit(tmp_path / "a.parquet", mostly(10, 9), mostly(10, 3))
-    count = len(samples)
-    after = audit(tmp_path / "b.parquet", mostly(count, 9), mostly(count, 3), samples=samples)
-    with pytest.raises(DataError, match=f"to audit the same samples, got 10 and {count}; audit"):
-        compare_audits(before, after, cell=CHIP)
-
-
-def test_other_epsilon_is_refused(tmp_path):
-    before = audit(tmp_path / "a.parquet", mostly(10, 9), mostly(10, 3))
-    after = audit(tmp_path / "b.parquet", mostly(10, 9), mostly(10, 3), epsilon=0.2)
-    with pytest.raises(DataError, match="at the same epsilon, got 0.1 and 0.2; audit both"):
+    after = audit(tmp_path / "b.parquet", mostly(10, 9), mostly(10, 3), **change)
+    with pytest.raises(DataError, match=f"with the same options, got another {said}; audit both"):
         compare_audits(before, after, cell=CHIP)
 
 
@@ -126,7 +123,7 @@ def test_unknown_cell_is_refused(tmp_path, cell):
 
 
 def other_columns(path):
-    pq.write_table(pa.table({"x": [1]}), path)
+    write_table(path, pa.table({"x": [1]}))
 
 
 SPOILT = {

@@ -185,6 +185,31 @@ def test_resuming_another_finished_audit_is_refused(audited, float_toy, chip_toy
         audited(float_toy, chip_toy, samples=8, resume=True)
 
 
+def test_finished_audit_whose_table_was_exchanged_is_not_returned(audited, float_toy, chip_toy):
+    audited(float_toy, chip_toy, samples=8)
+    other = audited(float_toy, chip_toy, samples=6).samples.read_bytes()
+    result = audited(float_toy, chip_toy, samples=8)
+    result.samples.write_bytes(other)
+    with pytest.raises(ConfigError, match="of the same audit at .* got another one"):
+        audited(float_toy, chip_toy, samples=8, resume=True)
+
+
+def test_table_that_no_audit_stands_beside_is_left_alone(audited, float_toy, chip_toy, tmp_path):
+    (tmp_path / "audit.parquet").write_text("precious")
+    with pytest.raises(ConfigError, match="expected no .*audit.parquet without an audit beside it"):
+        audited(float_toy, chip_toy, samples=6)
+    assert [path.name for path in tmp_path.iterdir()] == ["audit.parquet"]
+
+
+def test_folder_in_the_place_of_the_table_is_refused_before_any_work(
+    audited, float_toy, chip_toy, tmp_path
+):
+    (tmp_path / "audit.parquet").mkdir()
+    with pytest.raises(ConfigError, match="expected a file name, got the folder .*audit.parquet"):
+        audited(float_toy, chip_toy, samples=6)
+    assert float_toy.calls == []
+
+
 def test_unknown_estimator_is_refused(audited, float_toy, chip_toy):
     with pytest.raises(ConfigError, match="exact, blind for 'float toy', got 'rga'"):
         audited(float_toy, chip_toy, estimators=("rga",))

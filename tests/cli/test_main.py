@@ -85,7 +85,7 @@ def raising(error):
         (
             PermissionError(13, "Permission denied", "/elsewhere/x"),
             2,
-            "spikeproof: expected permission for /elsewhere/x, got none; choose another path\n",
+            "spikeproof: expected access to /elsewhere/x, got Permission denied; choose others\n",
         ),
     ],
     ids=["interrupt", "permission"],

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -51,6 +52,44 @@ def test_atomic_path_keeps_the_old_file_when_the_write_fails(tmp_path):
         raise HalfWayError
     assert [found.name for found in tmp_path.iterdir()] == ["kept.txt"]
     assert path.read_text() == "old"
+
+
+def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="expected a writable output .*full.txt, got No space"),
+        atomic_path(tmp_path / "full.txt") as temporary,
+    ):
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_ends_a_folder_likewise(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="expected a writable output .*full, got No space"),
+        atomic_folder(tmp_path / "full"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_path_writes_to_what_a_link_names(tmp_path):
+    (tmp_path / "link.txt").symlink_to(tmp_path / "target.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="expected a file name, got the device .*pipe; name a"):
+        write_text(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_read_json_does_not_read_devices():
+    with pytest.raises(FormatError, match="got no file, or one of more than"):
+        read_json(Path("/dev/zero"))
 
 
 def test_atomic_path_follows_the_umask(tmp_path):

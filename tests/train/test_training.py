@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spikeproof.sim.neuron import KERNELS
 from spikeproof.train.config import TrainConfig
 from spikeproof.train.loop import run
+from spikeproof.train.processes import Processes, start
 from spikeproof.train.training import Training, _torch_generator
 
 LAST = torch.channels_last
@@ -18,17 +19,17 @@ LAST = torch.channels_last
 
 @pytest.fixture
 def make_training(tiny_config, digits):
-    """A training in memory, and what a step needs: images, labels, draws."""
+    """A training in memory, and what a step needs: images, labels, share, draws."""
 
     def make(**options):
         options = {"method": "srstar", "penalty_weight": 0.002} | options
         if options["method"] not in ("sr", "srstar"):
             del options["penalty_weight"]
         config = TrainConfig(batch_size=32, holdout=0.2, validation_steps=2, **options)
-        training = Training(config, tiny_config, digits, device="cpu")
+        fabric, _ = start(Processes(device="cpu"), config.precision)
+        training = Training(config, tiny_config, digits, fabric=fabric)
         training.network.train()
-        images, labels = next(training._batches(1))
-        return training, (images, labels, _torch_generator(0, "attack", 1))
+        return training, (*next(training._batches(1)), _torch_generator(0, "attack", 1))
 
     return make
 
@@ -173,13 +174,13 @@ def test_compiled_neurons_train_to_nearly_the_same_weights(make_training):
 
 @pytest.mark.gpu
 def test_a_step_on_a_gpu_never_waits(quick, tiny_config, digits):
-    training = Training(quick, tiny_config, digits, device="cuda")
+    fabric, _ = start(Processes(device="cuda"), quick.precision)
+    training = Training(quick, tiny_config, digits, fabric=fabric)
     training.network.train()
-    images, labels = next(training._batches(1))
-    draws = _torch_generator(0, "attack", 1)
-    training._step(images, labels, draws)  # what is made once may wait
+    batch = (*next(training._batches(1)), _torch_generator(0, "attack", 1))
+    training._step(*batch)  # what is made once may wait
     torch.cuda.set_sync_debug_mode("error")
     try:
-        training._step(images, labels, draws)
+        training._step(*batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
