@@ -1,12 +1,13 @@
 """What does one layer of neurons cost, against other libraries' layers in the same run?"""
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 
 import torch
-from harness import Goal, alternating, one_thread, ratio, report
+from harness import Goal, alternating, hold_memory, one_thread, ratio, report
 from peers import PEERS, VERSIONS, Layer
 from torch import Tensor
 
@@ -63,6 +64,7 @@ def check_equal(layers: dict[str, Layer], run: Callable[[Layer], tuple[Tensor, T
 def main() -> None:
     """Measures all in turn; `bench_neuron.py compiled` adds kernels of that name."""
     one_thread()
+    hold_memory()
     kernels = {name: ours(name) for name in sys.argv[1:] if name in KERNELS}
     layers = {"ours": ours("fused"), **kernels, **{k: make() for k, make in PEERS.items()}}
     draws = torch.Generator().manual_seed(0)
@@ -70,7 +72,7 @@ def main() -> None:
     weights = torch.randn(SHAPE, generator=draws)
     check_equal(layers, partial(forward_and_backward, x=x, weights=weights))
     calls = {k: partial(forward_and_backward, each, x, weights) for k, each in layers.items()}
-    seconds = alternating(calls, rounds=ROUNDS)
+    seconds = alternating(calls, rounds=ROUNDS, clock=time.process_time)
     saved = {name: saved_share(layer, x) for name, layer in layers.items()}
     goals = [
         Goal(name=f"of the time of {name}", ratio=ratio(seconds, "ours", name), at_most=limit)

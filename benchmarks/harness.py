@@ -1,5 +1,6 @@
 """What every benchmark shares: warm-up, repeats, medians, a printed line a goal, a JSON record."""
 
+import ctypes
 import json
 import os
 import platform
@@ -46,6 +47,19 @@ class Goal:
         return f"{self.name}: {self.ratio:.3g} ({limit}: {'met' if self.is_met else 'MISSED'})"
 
 
+def hold_memory() -> None:
+    """Keeps freed memory in the process, where the C library can be told to (glibc).
+
+    Otherwise whoever allocates after a call that freed much pays for getting it back, which on a
+    virtual machine takes as long as the work itself.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3
+        library.mallopt(trim_threshold, 1 << 30)
+        library.mallopt(mmap_threshold, 32 << 20)
+
+
 def one_thread() -> None:
     """Holds torch to one thread."""
     torch.set_num_threads(1)
@@ -64,18 +78,25 @@ def timed(call: Callable[[], object], *, repeats: int = 7, warm_up: int = 2) -> 
 
 
 def alternating(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int = 7, warm_up: int = 1
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 7,
+    warm_up: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Times calls in turn, round after round, so that a slow moment of the machine hits all."""
+    """Times calls in turn, round after round, so that a slow moment of the machine hits all.
+
+    `time.process_time` as `clock` leaves out what other processes take, and what a device does.
+    """
     for call in calls.values():
         for _ in range(warm_up):
             call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
 
 

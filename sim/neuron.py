@@ -43,8 +43,12 @@ class Kernel(Protocol):
         theta: float | Tensor,
         decay: float | Tensor,
         estimator: Estimator,
+        overwrites: bool,
     ) -> Float[Tensor, "T M"]:
-        """Gradient with respect to the input, from that with respect to spikes, and membranes."""
+        """Gradient with respect to the input, from that with respect to spikes, and membranes.
+
+        Where it `overwrites`, nobody reads `h` again, and the gradient may take its place.
+        """
         ...
 
 
@@ -125,8 +129,16 @@ class _MultiStep(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]
         (history,) = ctx.saved_tensors
         grad = ctx.layout.rows(grads[0])
-        found = ctx.kernel.backward(grad, history, estimator=ctx.estimator, **ctx.values)
+        how = {"estimator": ctx.estimator, "overwrites": not _is_retained()}
+        found = ctx.kernel.backward(grad, history, **how, **ctx.values)
         return ctx.layout.train(found), None, None, None, None
+
+
+def _is_retained() -> bool:
+    """Whether the backward pass that runs leaves the graph to another one (`retain_graph`)."""
+    # As torch's own compiler asks; the name is private, and a torch without it saves no memory.
+    asks = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return asks is None or asks()
 
 
 def _row(value: float | Tensor, layout: Layout) -> float | Tensor:

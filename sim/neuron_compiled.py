@@ -51,8 +51,10 @@ class Compiled:
         theta: float | Tensor,
         decay: float | Tensor,
         estimator: Estimator,
+        overwrites: bool,
     ) -> Float[Tensor, "T M"]:
-        """As `neuron.Kernel.backward`."""
+        """As `neuron.Kernel.backward`, always in new memory."""
+        del overwrites
         return _run(_backward, grad, h, theta, decay, estimator)
 
 

@@ -41,9 +41,10 @@ class Fused:
         theta: float | Tensor,
         decay: float | Tensor,
         estimator: Estimator,
+        overwrites: bool,
     ) -> Float[Tensor, "T M"]:
         """As `neuron.Kernel.backward`."""
-        out = torch.empty_like(h)
+        out = h if overwrites else torch.empty_like(h)
         for part in _blocks(h):
             step = estimator.unroll(h[:, part], theta=_of(theta, part), decay=_of(decay, part))
             through_time(step, grad[:, part], out=out[:, part])

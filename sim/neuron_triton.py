@@ -55,10 +55,11 @@ class Triton:
         theta: float | Tensor,
         decay: float | Tensor,
         estimator: Estimator,
+        overwrites: bool,
     ) -> Float[Tensor, "T M"]:
         """As `neuron.Kernel.backward`."""
         surrogate, grad = _surrogate(estimator), _dense(grad)
-        out = torch.empty_like(h)
+        out = h if overwrites else torch.empty_like(h)
         _launch(
             "backward",
             (grad[-1], h[-1], out[-1]),

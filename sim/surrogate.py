@@ -5,6 +5,7 @@ ds/dz, so ds/dh = φ(z)/θ. Exact definitions of the shapes: Liu et al. 2024 (IC
 their published code computes them (the printed Eqs. 33 and 34 differ from it).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -102,32 +103,41 @@ class Surrogate:
     ) -> StepBack:
         """The same step by step; arguments as `backward`."""
         carried: Tensor | None = None
-        kept, room, leaked = (torch.empty_like(h[0]) for _ in range(3))
-        # A number's reciprocal goes into passes over memory that are made anyway.
-        over = 1.0 / theta if isinstance(theta, float) else 1.0
+        slope_of, factor = _slope(self.shape, theta, like=h[0])
+        is_whole = isinstance(decay, float) and decay == 1.0
+        kept, leaked = torch.empty_like(h[0]), None if is_whole else torch.empty_like(h[0])
         levels = h.unbind(0)
 
         def step(t: int, grad: Tensor, out: Tensor) -> None:
             nonlocal carried
-            slope = self.shape(_height(levels[t], theta, out=room), out=room)
-            slope = slope if isinstance(theta, float) else slope.div_(theta)
+            level = levels[t]
+            slope = slope_of(level)
             if carried is None:
-                torch.mul(grad, slope, out=out).mul_(over)
+                torch.mul(grad, slope, out=out)
+                out = out if factor == 1.0 else out.mul_(factor)
             else:
-                torch.le(levels[t], theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
+                torch.le(level, theta, out=kept)  # 0.0 and 1.0: ten times faster than booleans
                 if self.reset == "attached":
-                    kept.addcmul_(levels[t], slope, value=-over)
-                torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=over)
-            is_whole = isinstance(decay, float) and decay == 1.0
+                    kept.addcmul_(level, slope, value=-factor)
+                torch.mul(carried, kept, out=out).addcmul_(grad, slope, value=factor)
             carried = out if is_whole else torch.mul(out, decay, out=leaked)
 
         return step
 
 
-def _height(h: Tensor, theta: float | Tensor, *, out: Tensor) -> Tensor:
-    """z = h/θ − 1, in one pass where θ is a number."""
+def _slope(
+    shape: Shape, theta: float | Tensor, *, like: Tensor
+) -> tuple[Callable[[Tensor], Tensor], float]:
+    """ds/dh = φ(h/θ − 1)/θ as a function of h, up to a factor that costs no pass over memory.
+
+    The function answers in one place each time.
+    """
+    room = torch.empty_like(like)
     if not isinstance(theta, float):
-        return torch.div(h, theta, out=out).sub_(1.0)
-    if theta == 1.0:
-        return torch.sub(h, 1.0, out=out)
-    return torch.add(h.new_full((), -1.0), h, alpha=1.0 / theta, out=out)
+        return lambda h: shape(torch.div(h, theta, out=room).sub_(1.0), out=room).div_(theta), 1.0
+    if shape == Triangle(1.0):
+        # 1 − |h/θ − 1| = min(h, 2θ − h)/θ, an operation less.
+        end = like.new_full((), 2.0 * theta)
+        return lambda h: torch.minimum(torch.sub(end, h, out=room), h, out=room).relu_(), theta**-2
+    below = like.new_full((), -1.0)
+    return lambda h: shape(torch.add(below, h, alpha=1.0 / theta, out=room), out=room), 1.0 / theta

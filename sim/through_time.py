@@ -8,8 +8,8 @@ from torch import Tensor
 StepBack = Callable[[int, Tensor, Tensor], None]
 """Of step t: gradient with respect to its spikes in, that with respect to its input written out.
 
-Called for the last step first, once for each step. What it wrote is left as it is until it is
-called for the step before.
+Called for the last step first, once for each step. What is written may take the place of the
+membrane of that step, and stays as it is until the step before is called.
 """
 
 

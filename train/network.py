@@ -13,6 +13,7 @@ from ..sim.estimators import estimator
 from ..sim.neuron import kernel
 from .architectures import build
 from .network_config import NetworkConfig
+from .pooling import pooled
 from .spiking import Spiking
 from .wiring import INPUT, Mixture, sources_of
 
@@ -108,7 +109,9 @@ class SpikingNetwork(nn.Module):
             return layer(self._at_every_step(x) if sources[0] in static else x)
         if sources[0] in static:
             return self._once(layer, x)
-        return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        flat = x.flatten(0, 1)
+        output = pooled(layer, flat) if isinstance(layer, nn.AvgPool2d) else layer(flat)
+        return output.unflatten(0, x.shape[:2])
 
     def set_estimator(self, name: str) -> None:
         """Chooses how spikes are differentiated from now on; the forward pass stays the same.

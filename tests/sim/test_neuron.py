@@ -166,6 +166,32 @@ def test_backward_holds_one_tensor_as_large_as_the_input(name):
     assert held == x.untyped_storage().nbytes()
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_graph_that_is_retained_can_be_differentiated_again(name):
+    x = drive(6, 30)
+    spikes = integrate_and_fire(x, theta=0.7, decay=0.9, estimator=estimator(name))
+    first, second, third = (
+        torch.autograd.grad(spikes.square().sum(), x, retain_graph=keeps)[0]
+        for keeps in (True, True, False)
+    )
+    assert first.abs().max() > 0
+    assert torch.equal(first, second)
+    assert torch.equal(first, third)
+
+
+@pytest.mark.parametrize("retains", [True, False])
+def test_the_gradient_takes_the_place_of_what_was_saved_for_it(retains):
+    places = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        lambda saved: places.append(saved.data_ptr()) or saved, lambda saved: saved
+    )
+    x = drive(6, 30)
+    with hooks:
+        spikes = integrate_and_fire(x, theta=0.7, estimator=estimator("triangle"))
+    (gradient,) = torch.autograd.grad(spikes, x, torch.ones_like(x), retain_graph=retains)
+    assert (gradient.data_ptr() in places) == (not retains)
+
+
 def test_blocks_of_neurons_change_nothing(monkeypatch):
     x, each = drive(6, 5, 7), estimator("triangle")
     theta = torch.linspace(0.5, 2.0, 7, dtype=x.dtype)
