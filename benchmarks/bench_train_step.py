@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,11 @@ from torch import nn
 
 from spikeproof.datasets.images import ImageData
 from spikeproof.train.config import NetworkOptions, TrainConfig
+from spikeproof.train.processes import Processes, start
 from spikeproof.train.training import Training
 
 PENALTY = {"penalty_weight": 0.002}
-METHODS = {"vanilla": {}, "at": {}, "sr": PENALTY, "srstar": PENALTY}
+METHODS: dict[str, dict[str, Any]] = {"vanilla": {}, "at": {}, "sr": PENALTY, "srstar": PENALTY}
 DENSE_GAIN = 4.0
 OVER_VANILLA = {"srstar": 6.0, "sr": 2.8, "at": 4.5}
 OVER_NORSE = {"srstar": 0.85, "srstar, bf16": 0.65}
@@ -35,7 +37,7 @@ class Case:
     batch: int
     rounds: int
     clock: Callable[[], float]
-    options: dict[str, str]
+    options: dict[str, Any]
 
 
 CASES = {
@@ -81,7 +83,8 @@ def training(case: Case, data: ImageData, method: str, precision: str = "32-true
         **case.options,
     )
     network = NetworkOptions(architecture=case.architecture).network(data)
-    made = Training(config, network, data, device=case.device)
+    fabric, _ = start(Processes(device=case.device), precision)
+    made = Training(config, network, data, fabric=fabric)
     made.network.train()
     enliven(made.network)
     return made
@@ -97,13 +100,12 @@ def enliven(network: nn.Module) -> None:
 
 def step(made: Training) -> torch.Tensor:
     """A step on the first batch."""
-    images, labels = next(made._batches(1))
-    return made._step(images, labels, torch.Generator().manual_seed(1))
+    return made._step(*next(made._batches(1)), torch.Generator().manual_seed(1))
 
 
 def norse_step(made: Training, own: NorseStep) -> torch.Tensor:
     """The same step by the Norse loop."""
-    images, labels = next(made._batches(1))
+    images, labels, _ = next(made._batches(1))
     return own(images, labels, torch.Generator().manual_seed(1))
 
 

@@ -19,7 +19,7 @@ VERSIONS = {"spikingjelly": "2.0.0", "snntorch": "1.0.0"}
 def norse() -> Layer:
     """Norse's IAF step function in a loop over steps, its triangle as wide as ours."""
     one, zero = torch.tensor(1.0), torch.tensor(0.0)
-    parameters = IAFParameters(v_th=one, v_reset=zero, method="triangle", alpha=one)
+    parameters = IAFParameters(v_th=one, v_reset=zero, method="triangle", alpha=1.0)
 
     def layer(x: Tensor) -> Tensor:
         state, spikes = IAFFeedForwardState(v=torch.zeros_like(x[0])), []

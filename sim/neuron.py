@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.errors import ConfigError
+from ..core.choice import chosen
 from .estimators import Estimator
 from .layout import Layout
 from .neuron_compiled import Compiled
@@ -62,13 +62,7 @@ def kernel(name: str) -> Kernel:
     Raises:
         ConfigError: If there is none.
     """
-    try:
-        return KERNELS[name]
-    except KeyError:
-        known = ", ".join(KERNELS)
-        raise ConfigError(
-            f"expected a neuron kernel among {known}, got {name!r}; choose one of them"
-        ) from None
+    return chosen(KERNELS, name, what="a neuron kernel")
 
 
 def integrate_and_fire(
@@ -100,8 +94,7 @@ def integrate_and_fire(
         ConfigError: If the kernel is unknown, or cannot do with these values.
         MissingAbilityError: If the kernel needs what is not there.
     """
-    chosen = kernel(kernel_name)
-    spikes: Tensor = _MultiStep.apply(x, theta, decay, estimator, chosen)  # type: ignore[assignment]
+    spikes: Tensor = _MultiStep.apply(x, theta, decay, estimator, kernel(kernel_name))  # type: ignore[assignment]
     return spikes
 
 
@@ -113,16 +106,16 @@ class _MultiStep(torch.autograd.Function):
         theta: float | Tensor,
         decay: float | Tensor,
         estimator: Estimator,
-        chosen: Kernel,
+        computed: Kernel,
     ) -> Tensor:
         layout = Layout.of(x)
         ctx.values = {"theta": _row(theta, layout), "decay": _row(decay, layout)}
         # The membrane before reset is all that any estimator needs: one tensor saved a layer.
         keeps = ctx.needs_input_grad[0]
-        spikes, history = chosen.forward(layout.rows(x), keeps=keeps, **ctx.values)
+        spikes, history = computed.forward(layout.rows(x), keeps=keeps, **ctx.values)
         if history is not None:
             ctx.save_for_backward(history)
-        ctx.layout, ctx.estimator, ctx.kernel = layout, estimator, chosen
+        ctx.layout, ctx.estimator, ctx.kernel = layout, estimator, computed
         return layout.train(spikes)
 
     @staticmethod
@@ -137,12 +130,13 @@ class _MultiStep(torch.autograd.Function):
 def _is_retained() -> bool:
     """Whether the backward pass that runs leaves the graph to another one (`retain_graph`)."""
     # As torch's own compiler asks; the name is private, and a torch without it saves no memory.
-    asks = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    private = getattr(torch._C, "_autograd", None)
+    asks = getattr(private, "_get_current_graph_task_keep_graph", None)
     return asks is None or asks()
 
 
 def _row(value: float | Tensor, layout: Layout) -> float | Tensor:
     """One value a neuron in the order of memory, or the number that it is."""
-    if isinstance(value, float):
+    if not isinstance(value, Tensor):
         return value
     return layout.rows(value.expand(layout.shape)[None])[0]

@@ -82,7 +82,7 @@ def _backward(grad: Tensor, h: Tensor, theta: float, decay: float, estimator: Es
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # As `fused`, every operation rounds to the type that it works in, and none is contracted.
     options = {"emulate_precision_casts": True}
-    return torch.compile(function, fullgraph=True, dynamic=True, options=options)
+    return torch.compile(function, fullgraph=True, dynamic=True, options=options)  # type: ignore[call-overload]
 
 
 def _run(function: Callable[..., Any], *given: Any) -> Any:

@@ -82,4 +82,4 @@ def _blocks(rows: Tensor) -> Iterator[slice]:
 
 
 def _of(value: float | Tensor, part: slice) -> float | Tensor:
-    return value if isinstance(value, float) else value[part]
+    return value[part] if isinstance(value, Tensor) else value
