@@ -81,8 +81,8 @@ def _backward(grad: Tensor, h: Tensor, theta: float, decay: float, estimator: Es
 @cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # As `fused`, every operation rounds to the type that it works in, and none is contracted.
-    options = {"emulate_precision_casts": True}
-    return torch.compile(function, fullgraph=True, dynamic=True, options=options)  # type: ignore[call-overload]
+    options: dict[str, Any] = {"emulate_precision_casts": True}
+    return torch.compile(function, fullgraph=True, dynamic=True, options=options)
 
 
 def _run(function: Callable[..., Any], *given: Any) -> Any:

@@ -63,7 +63,8 @@ class Training:
         self.validation = self._place(validate) if validate is not None else None
         self.network = _fresh(network, config.seed)
         self.network.set_kernel(config.neuron_kernel)
-        self.network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload]
+        layout = MEMORY_FORMATS[config.memory_format]
+        self.network.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         fabric.to_device(self.network)
         self.is_synchronised = team.world > 1 and fabric.device.type == "cuda"
         if self.is_synchronised:

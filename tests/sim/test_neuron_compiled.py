@@ -1,14 +1,19 @@
-"""The compiled neuron equals the fused one; about a minute for the compiler, so `slow`."""
+"""The compiled neuron equals the fused one; minutes for the compiler, so `slow`."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from spikeproof.core.errors import ConfigError
+from spikeproof.datasets.images import load
 from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.neuron import FUSED, integrate_and_fire
 from spikeproof.tests.sim.neuron_kernels import assert_equals_fused, currents, run
+from spikeproof.train.config import NetworkOptions, TrainConfig
+from spikeproof.train.training import Training
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))),
@@ -16,17 +21,41 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
+# Torch cannot compile through the checker of types that wraps the package in tests.
+IS_CHECKED = hasattr(integrate_and_fire, "__wrapped__")
+unchecked = pytest.mark.skipif(IS_CHECKED, reason="runs in a process of its own, types unchecked")
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_compiler
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.skipif(not IS_CHECKED, reason="is that process itself")
+def test_compiled_passes_where_types_are_not_checked():
+    plain = ["-o", "addopts=--import-mode=importlib", "-m", "slow", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plain, __file__], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "9 passed" in done.stdout
+
+
+@pytest.mark.slow
+@unchecked
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *((name, torch.float32) for name in ESTIMATORS),
+        ("triangle", torch.float64),
+        ("triangle", torch.bfloat16),
+    ],
+)
 def test_compiled_equals_fused(name, dtype):
     x = currents(8, 2, 4, 16, 17, dtype=dtype)
     assert_equals_fused("compiled", x, estimator=estimator(name))
 
 
 @pytest.mark.slow
-@needs_compiler
+@unchecked
 def test_compiled_takes_the_layouts_and_sizes_of_a_network():
     each = estimator("triangle")
     for x in (currents(1, 5, 8, 6, 6).expand(8, 5, 8, 6, 6), currents(8, 5, 33)):
@@ -36,12 +65,30 @@ def test_compiled_takes_the_layouts_and_sizes_of_a_network():
 
 
 @pytest.mark.slow
-@needs_compiler
+@unchecked
 def test_compiled_saves_one_tensor_and_none_without_gradients():
     x, each = currents(8, 2, 50), estimator("triangle")
     with torch.no_grad():
         spikes = integrate_and_fire(x, theta=0.7, decay=0.9, estimator=each, kernel_name="compiled")
     assert torch.equal(spikes, run(FUSED, x, estimator=each).spikes)
+
+
+@pytest.mark.slow
+@unchecked
+def test_compiled_neurons_train_to_nearly_the_same_weights():
+    fused, compiled = (_weights_after_a_step(name) for name in (FUSED, "compiled"))
+    for ours, theirs in zip(compiled, fused, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def _weights_after_a_step(name):
+    digits = load("digits", limit=80)
+    config = TrainConfig(method="srstar", penalty_weight=0.002, batch_size=32, neuron_kernel=name)
+    training = Training(config, NetworkOptions(widths=(4, 6)).network(digits), digits, device="cpu")
+    training.network.train()
+    images, labels = next(training._batches(1))
+    training._step(images, labels, torch.Generator().manual_seed(1))
+    return [parameter.detach() for parameter in training.network.parameters()]
 
 
 def test_one_threshold_a_neuron_is_refused():

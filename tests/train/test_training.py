@@ -165,13 +165,6 @@ def test_the_kernel_reaches_every_neuron(name, make_training):
     assert [layer.kernel_name for layer in layers] == [name] * 3
 
 
-@pytest.mark.slow
-def test_compiled_neurons_train_to_nearly_the_same_weights(make_training):
-    fused, compiled = (trained(*make_training(neuron_kernel=k)) for k in ("fused", "compiled"))
-    for name, value in fused.items():
-        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
-
-
 @pytest.mark.gpu
 def test_a_step_on_a_gpu_never_waits(quick, tiny_config, digits):
     fabric, _ = start(Processes(device="cuda"), quick.precision)
