@@ -13,6 +13,7 @@ from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.neuron import FUSED, integrate_and_fire
 from spikeproof.tests.sim.neuron_kernels import assert_equals_fused, currents, run
 from spikeproof.train.config import NetworkOptions, TrainConfig
+from spikeproof.train.processes import Processes, start
 from spikeproof.train.training import Training
 
 needs_compiler = pytest.mark.skipif(
@@ -84,10 +85,11 @@ def test_compiled_neurons_train_to_nearly_the_same_weights():
 def _weights_after_a_step(name):
     digits = load("digits", limit=80)
     config = TrainConfig(method="srstar", penalty_weight=0.002, batch_size=32, neuron_kernel=name)
-    training = Training(config, NetworkOptions(widths=(4, 6)).network(digits), digits, device="cpu")
+    fabric, _ = start(Processes(device="cpu"), config.precision)
+    network = NetworkOptions(widths=(4, 6)).network(digits)
+    training = Training(config, network, digits, fabric=fabric)
     training.network.train()
-    images, labels = next(training._batches(1))
-    training._step(images, labels, torch.Generator().manual_seed(1))
+    training._step(*next(training._batches(1)), torch.Generator().manual_seed(1))
     return [parameter.detach() for parameter in training.network.parameters()]
 
 
