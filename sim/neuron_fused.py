@@ -9,8 +9,9 @@ from torch import Tensor
 from .estimators import Estimator
 from .through_time import through_time
 
-BLOCK = 65536
-"""Neurons that a CPU's second-level cache holds, with all that their gradient needs."""
+BLOCK = 32768
+"""Neurons that a CPU's second-level cache holds, with all that their gradient needs. As many as
+torch gives to one thread: to share a block costs more than it saves, far more on a busy machine."""
 
 
 class Fused:
