@@ -1,0 +1,35 @@
+"""What the documents say is what the records hold."""
+
+import json
+from pathlib import Path
+
+from spikeproof.attacks.suite import suite_named
+from spikeproof.audit.wording import estimate
+from spikeproof.sim.estimators import ESTIMATORS
+
+ROOT = Path(__file__).parents[1]
+DEMO = json.loads((ROOT / "docs" / "results" / "demo.json").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_holds_the_recorded_table():
+    for entry in DEMO["networks"].values():
+        audit, change = entry["audit"], entry["audit"]["difference"]
+        shares = [audit["clean"]["float"], audit["clean"]["hardware"]]
+        shares += [audit["robust"][cell] for cell in ("float_on_float", "hardware_on_hardware")]
+        by = f"{change['value']:+.1f} ({change['low']:+.1f} to {change['high']:+.1f})"
+        row = " | ".join([entry["label"], *map(estimate, shares), by])
+        assert f"| {row} |" in README
+
+
+def test_recorded_attacks_are_those_of_the_suite():
+    expected = {(m.name, m.estimator) for m in suite_named("quick").members(tuple(ESTIMATORS))}
+    for entry in DEMO["networks"].values():
+        found = {(attack["name"], attack["estimator"]) for attack in entry["audit"]["attacks"]}
+        assert found == expected
+
+
+def test_recorded_networks_equal_lava():
+    reports = [entry["parity"]["report"] for entry in DEMO["networks"].values()]
+    assert [report["differences"] for report in reports] == [0, 0, 0]
+    assert min(report["samples"] for report in reports) >= 20
