@@ -4,8 +4,9 @@ Where to begin, in reading order:
 
 1. `program`: what runs on the chip, a graph of populations and synapses; `interface` says how
    images enter it and logits leave; `clock` says when a spike arrives and when a reset clears.
-2. `fixed_point`: one step of Lava's neuron, the whole arithmetic on a page; `integer_neuron` runs
-   it over time, `kernel` sums what arrives, exactly, for the reasons given in `exact_sums`.
+2. `fixed_point`: how registers decay, wrap and clip, on a page; `integer_neuron` adds spike and
+   resets and runs it over time, in floats where they are proven exact; `kernel` sums what arrives,
+   exactly, for the reasons given in `exact_sums`.
 3. `twin`: runs a program, batched; `components` orders it, `recurrence` steps through its loops.
 4. `integer_gradient`: how the twin is differentiated, by one of the `estimators`, which `neuron`,
    the float neuron of training, takes too.

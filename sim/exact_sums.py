@@ -28,11 +28,16 @@ def channel_bounds(synapse: Synapse, *, low: int, high: int) -> Int[np.ndarray, 
         synapse: The synapse.
         low: Least value of an input; 0 always occurs, at a border if nowhere else.
         high: Greatest value.
+
+    Returns:
+        At most 2⁵⁴, which is beyond every format.
     """
     weight = synapse.weight.astype(np.int64).reshape(len(synapse.weight), -1)
     up, down = np.maximum(weight, 0).sum(axis=1), np.minimum(weight, 0).sum(axis=1)
-    low, high = min(low, 0), max(high, 0)
-    return np.maximum(up * high + down * low, -(up * low + down * high))
+    # Python's integers: products of 32-bit weights and payloads, summed, leave 64 bits.
+    up, down, low, high = up.astype(object), down.astype(object), min(low, 0), max(high, 0)
+    greatest = np.maximum(up * high + down * low, -(up * low + down * high))
+    return np.minimum(greatest, 2 * FLOAT64_EXACT).astype(np.int64)
 
 
 def activation_bound(synapse: Synapse, *, low: int, high: int) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .program import DECAY_UNITY, STATE_SHIFT
 
 STATE_MAX = 1 << 23
-"""u may reach ±2²³; v is clipped one below."""
+"""One correction brings u back into −2²³+1..2²³, from wherever it does; v is clipped one below."""
 INT32 = 1 << 31
 DECAY_BITS = 12
 

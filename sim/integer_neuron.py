@@ -23,7 +23,7 @@ class Registers:
     Args:
         spikes: 0.0 or 1.0.
         drive: u after each step; registers in int32, or 64ths of them in float32 (see `Neurons`).
-        level: v before its reset, as `drive`. Of neurons that keep nothing both are empty.
+        level: v before its reset, as `drive`. Both are empty where they are not recorded.
         resets: Which steps cleared u and v before they integrated; empty for none.
     """
 

@@ -25,7 +25,9 @@ def read_whole(layer: Fields, key: str, changes: list[str]) -> Int64[np.ndarray,
         FormatError: If it is missing or empty, or a number needs more than 32 bits.
     """
     stated = layer.numbers(key)
-    if stated.size == 0 or not (stated.min() >= -INT32 and stated.max() < INT32):
+    # Compared in float64: float16 cannot hold the limits themselves.
+    low, high = (float(f(stated)) if stated.size else math.nan for f in (np.min, np.max))
+    if not (low >= -INT32 and high < INT32):
         raise FormatError(
             f"expected {layer.place}/{key} to hold 32-bit numbers, got {_extent(stated)}; mend the "
             f"layer"

@@ -7,7 +7,15 @@ import numpy as np
 
 from ..core.errors import FormatError, RangeError, UnsupportedNodeError
 from .hdf5 import Fields
-from .netx_fields import MAX_NEURONS, read_delay, read_matrix, read_pair, read_shape, read_whole
+from .netx_fields import (
+    MAX_NEURONS,
+    read_delay,
+    read_matrix,
+    read_pair,
+    read_scalar,
+    read_shape,
+    read_whole,
+)
 from .netx_neurons import read_population
 from .netx_weights import dense_weights, recurrent_weights, weight_changes
 from .program import Population, Program, Source, Synapse
@@ -118,7 +126,7 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
         stride=read_pair(layer, "stride"),
         padding=read_pair(layer, "padding"),
         dilation=read_pair(layer, "dilation"),
-        groups=read_pair(layer, "groups")[0],
+        groups=read_scalar(layer, "groups"),
     )
     _check_padding(synapse, given, layer.place)
     build.synapses.append(synapse)

@@ -56,9 +56,10 @@ class Population:
     Args:
         name: Its name in the graph.
         shape: `(C, H, W)` or `(N,)`.
-        du, dv: Decays of u and v, 0..4096 (`iDecay` and `vDecay` of a `.net` file).
-        vth: Threshold mantissa, 17 bits.
-        bias: Bias mantissa, int16, broadcastable to `shape`; None for none.
+        du, dv: Decays of u and v (`iDecay` and `vDecay` of a `.net` file); 0..4096 on the chip. A
+            file may state more here and below, and Lava computes on with it.
+        vth: Threshold mantissa; 17 bits on the chip.
+        bias: Bias mantissa, broadcastable to `shape`; int16 on the chip. None for none.
         phase: Which step of the reset cycle clears it: its depth behind the input.
         is_relay: A pure delay (one spike in, the same spike out): differentiated as the identity.
     """

@@ -11,8 +11,6 @@ from torch.nn.grad import conv2d_input
 from .program import STATE_SHIFT, Population, Program, Synapse
 from .twin import Run
 
-STATE_BITS = 24
-
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:

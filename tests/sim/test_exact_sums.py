@@ -49,6 +49,14 @@ def test_the_bound_knows_that_spikes_have_one_sign():
     assert channel_bounds(given, low=-10, high=-3).tolist() == [40, 150]
 
 
+@pytest.mark.parametrize("inputs", [8, 16, 1 << 12])
+def test_the_bound_does_not_overflow(inputs):
+    given = synapse(np.full((1, inputs), 1 << 30))
+    assert channel_bounds(given, low=-(1 << 30), high=1 << 30).tolist() == [1 << 54]
+    with pytest.raises(RangeError, match=r"expected sums below 2\^53"):
+        exact_dtype(activation_bound(given, low=0, high=1 << 30), largest=1 << 30)
+
+
 def test_this_machine_passes_the_self_test():
     self_test(CPU)
 
