@@ -251,7 +251,13 @@ def test_lava_does_not_outlive_a_caller_that_is_killed(tmp_path, number):
     temporary.mkdir()
     command = [sys.executable, "-c", CALLER, str(network), str(FOREVER)]
     environment = os.environ | {"TMPDIR": str(temporary)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as caller:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        # A shell starts what runs in its background with SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as caller:
         try:
             assert wait_until(lambda: list(temporary.glob("*/request.json")))
             token = json.loads(next(temporary.glob("*/request.json")).read_text())["token"]
