@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, MissingAbilityError
 from .estimators import Estimator
 
 VARIANTS = 64
@@ -86,5 +86,15 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run(function: Callable[..., Any], *given: Any) -> Any:
-    with torch._dynamo.config.patch(recompile_limit=VARIANTS):
-        return _compiled(function)(*given)
+    # Here, because this import takes seconds that only this kernel needs.
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    try:
+        with torch._dynamo.config.patch(recompile_limit=VARIANTS):
+            return _compiled(function)(*given)
+    except BackendCompilerFailed as error:
+        said = str(error).strip().splitlines()[0]
+        raise MissingAbilityError(
+            f"expected a compiler that torch.compile can use, got none ({said}); install a C++ "
+            "compiler, or use the neuron kernel 'fused'"
+        ) from error

@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from torch._dynamo.exc import BackendCompilerFailed
 
-from spikeproof.core.errors import ConfigError
+from spikeproof.core.errors import ConfigError, MissingAbilityError
 from spikeproof.datasets.images import load
+from spikeproof.sim import neuron_compiled
 from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.neuron import FUSED, integrate_and_fire
 from spikeproof.tests.sim.neuron_kernels import assert_equals_fused, currents, run
@@ -91,6 +93,15 @@ def _weights_after_a_step(name):
     training.network.train()
     training._step(*next(training._batches(1)), torch.Generator().manual_seed(1))
     return [parameter.detach() for parameter in training.network.parameters()]
+
+
+def test_a_missing_compiler_is_one_line(monkeypatch):
+    def failing(*given):
+        raise BackendCompilerFailed(lambda: None, RuntimeError("no C++ compiler"), None)
+
+    monkeypatch.setattr(neuron_compiled, "_compiled", lambda function: failing)
+    with pytest.raises(MissingAbilityError, match="a compiler that torch.compile can use, got no"):
+        run("compiled", currents(2, 3), estimator=estimator("triangle"))
 
 
 def test_one_threshold_a_neuron_is_refused():
