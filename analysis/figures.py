@@ -9,6 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .methods import COLUMNS
 from .results import STYLE
 from .vulnerability import LOWEST
 
@@ -108,6 +109,23 @@ def cost_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes.bar_label(bars, [f"×{row['relative']:.1f}" for row in rows], padding=3)
     axes.invert_yaxis()
     axes.set(xlabel="seconds an epoch")
+    return figure
+
+
+def methods_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Shares of right answers of each method, a bar a column of the table, a dot a seed."""
+    figure, (axes,) = _panels(1)
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    width = 0.8 / len(COLUMNS)
+    for place, column in enumerate(COLUMNS):
+        for at, name in enumerate(names):
+            shares = [100 * row[column] / row["samples"] for row in rows if row["name"] == name]
+            x, label = at + (place - (len(COLUMNS) - 1) / 2) * width, column if at == 0 else None
+            axes.bar(x, sum(shares) / len(shares), width, color=f"C{place}", label=label)
+            axes.plot([x] * len(shares), shares, "k.", markersize=3)
+    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=15)
+    axes.set(ylabel="accuracy, %", ylim=(0, 103))
+    axes.legend()
     return figure
 
 

@@ -19,7 +19,12 @@ WORDS = {
         *("--samples", 20, *SMALL),
     ),
     "cost": (*("cost", "digits-vanilla", "digits-sr", "--data", "digits", "--limit", 60, *SMALL),),
+    "methods": (
+        *("methods", "digits-vanilla", "digits-sr", "--data", "digits", "--limit", 60),
+        *("--seeds", "3", "--samples", 20, *SMALL),
+    ),
 }
+TRAINED = ("sweep", "cost", "methods")
 
 
 def called(files, words):
@@ -28,7 +33,7 @@ def called(files, words):
 
 def test_the_sub_commands_are_these():
     names = [getattr(command.callback, "__name__", None) for command in analyse.registered_commands]
-    assert names == [*NETWORKS, "sweep", "cost"]
+    assert names == [*NETWORKS, *TRAINED]
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -40,7 +45,7 @@ def test_sub_command_writes_numbers_and_a_figure(spikeproof, files, tmp_path, na
     assert {"versions", "seed"} <= set(written)
     assert "<svg" in (tmp_path / "out" / f"{name}.svg").read_text()
     assert done.json["json"] == str(tmp_path / "out" / f"{name}.json")
-    assert len(done.json["rows"]) == (2 if name in ("sweep", "cost") else 1)
+    assert len(done.json["rows"]) == (2 if name in TRAINED else 1)
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -83,6 +88,14 @@ REFUSED = {
     "no number": (
         "sweep digits-sr --data digits --out out --weights a,b",
         "expected weights as 0,0.002,0.008, got 'a,b'",
+    ),
+    "no seed": (
+        "methods digits-sr --data digits --out out --seeds 0,x",
+        "expected seeds as 0,1, got '0,x'",
+    ),
+    "one seed twice": (
+        "methods digits-sr --data digits --out out --seeds 0,0",
+        "expected different seeds of 0 or more",
     ),
     "no weight": (
         "sweep digits-at --data digits --limit 20 --out out --weights 0.1",

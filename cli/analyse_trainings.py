@@ -1,0 +1,158 @@
+"""`spikeproof analyse sweep`, `cost` and `methods`: networks that the command trains itself."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ConfigError
+from .analysis_results import Count, Format, finish
+from .options import Data, Device, Epsilon, Json, Out, Seed, device_named, number
+from .progress import RichTracker
+
+if TYPE_CHECKING:
+    from ..datasets.images import ImageData
+    from ..train.config import Recipe
+
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value, as often as wanted.")]
+Limit = Annotated[int | None, typer.Option(help="First N training and test samples.")]
+
+
+def sweep(
+    preset: Annotated[str, typer.Argument(help="e.g. cifar-sr-small.")],
+    data: Data,
+    out: Out,
+    weights: Annotated[str, typer.Option(help="λ, as in 0,0.002,0.008.")] = "0,0.002,0.004,0.008",
+    samples: Count = 500,
+    epsilon: Epsilon = 8 / 255,
+    set_: Settings = None,
+    limit: Limit = None,
+    format_: Format = "svg",
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Trains a network for each λ; accuracy, robust accuracy and norms of each.
+
+    Example: spikeproof analyse sweep cifar-sr-small --data cifar10:data --out runs/sweep
+    """
+    from ..analysis.figures import sweep_figure
+    from ..analysis.results import check_format
+    from ..analysis.sweep import SweepConfig
+    from ..analysis.sweep import sweep as run
+    from ..datasets.images import load
+
+    check_format(format_)
+    config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=epsilon)
+    recipe, read = _recipe(preset, set_, seed), load(data, limit=limit)
+    used = device_named(device)
+    found = run(config, recipe, read, out, device=used, tracker=RichTracker())
+    rows = {f"λ = {row['penalty_weight']:g}": row for row in found}
+    asked = {"preset": preset, "config": recipe.train.to_dict(), "data": _named(read, data)}
+    numbers = {"rows": found, "epsilon": epsilon, "steps": config.steps, **asked}
+    finish(out, "sweep", numbers, sweep_figure(found), rows, seed, format_, json)
+
+
+def cost(
+    presets: Annotated[
+        list[str], typer.Argument(help="e.g. cifar-vanilla cifar-at; the first is 1.")
+    ],
+    data: Data,
+    out: Out,
+    set_: Settings = None,
+    limit: Limit = None,
+    format_: Format = "svg",
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Seconds that one epoch of each preset takes.
+
+    Example: spikeproof analyse cost digits-vanilla digits-srstar --data digits --out runs/cost
+    """
+    from ..analysis.cost import cost as run
+    from ..analysis.figures import cost_figure
+    from ..analysis.results import check_format
+    from ..datasets.images import load
+
+    check_format(format_)
+    recipes = {name: _recipe(name, set_, seed) for name in presets}
+    read, used = load(data, limit=limit), device_named(device)
+    found = run(recipes, read, device=used, tracker=RichTracker())
+    rows = {row["method"]: row for row in found}
+    numbers = {"rows": found, "device": used, "data": _named(read, data)}
+    finish(out, "cost", numbers, cost_figure(found), rows, seed, format_, json)
+
+
+def methods(
+    presets: Annotated[list[str], typer.Argument(help="e.g. cifar-vanilla-small cifar-at-small.")],
+    data: Data,
+    out: Out,
+    seeds: Annotated[str, typer.Option(help="Trainings of each preset, as in 0,1.")] = "0,1",
+    samples: Count = 1000,
+    epsilon: Epsilon = 8 / 255,
+    noise: Annotated[
+        float, typer.Option(parser=number, metavar="NUMBER", help="Radius of the noise.")
+    ] = 0.1,
+    set_: Settings = None,
+    limit: Limit = None,
+    format_: Format = "svg",
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Trains each preset with each seed; accuracy clean, under noise, FGSM and PGD10.
+
+    A training or measurement that is already in the folder is resumed or kept.
+
+    Example: spikeproof analyse methods digits-at digits-srstar --data digits --out runs/methods
+    """
+    from ..analysis.figures import methods_figure
+    from ..analysis.methods import COLUMNS, MethodsConfig, compare_methods, orders, table
+    from ..analysis.results import check_format
+    from ..core.files import write_text
+    from ..datasets.images import load
+
+    check_format(format_)
+    config = MethodsConfig(seeds=_seeds(seeds), samples=samples, epsilon=epsilon, noise=noise)
+    recipes = {name: _recipe(name, set_, config.seeds[0]) for name in presets}
+    read, used = load(data, limit=limit), device_named(device)
+    found = compare_methods(config, recipes, read, out, device=used, tracker=RichTracker())
+    write_text(out / "methods.md", table(found) + "\n")
+    rows = {
+        f"{row['name']} seed {row['seed']}": {key: row[key] / row["samples"] for key in COLUMNS}
+        for row in found
+    }
+    asked = {"config": asdict(config), "settings": set_ or [], "data": _named(read, data)}
+    numbers = {"rows": found, "order_under_pgd10": orders(found, column="pgd10"), **asked}
+    finish(out, "methods", numbers, methods_figure(found), rows, config.seeds[0], format_, json)
+
+
+def _recipe(preset_name: str, settings: list[str] | None, seed: int) -> "Recipe":
+    from ..train.config import change, parse_settings
+    from ..train.presets import preset
+
+    return change(preset(preset_name), {**parse_settings(settings or []), "seed": seed})
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"expected seeds as 0,1, got {text!r}; separate whole numbers by commas"
+        ) from None
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(number(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"expected weights as 0,0.002,0.008, got {text!r}; separate numbers by commas"
+        ) from None
+
+
+def _named(read: "ImageData", spec: str) -> dict[str, Any]:
+    from ..datasets.images import fingerprint
+
+    return {"spec": spec, "fingerprint": fingerprint(read)}
