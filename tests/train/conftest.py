@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from spikeproof.datasets.images import ImageData, load
+from spikeproof.tests.train.tiny import TINY
 from spikeproof.train.config import TrainConfig
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
@@ -20,17 +21,8 @@ def digits() -> ImageData:
 
 @pytest.fixture
 def tiny_config() -> NetworkConfig:
-    """A network for digits with 4 and 6 channels and four steps."""
-    return NetworkConfig(
-        architecture="digits-conv",
-        input_shape=(1, 8, 8),
-        classes=10,
-        steps=4,
-        widths=(4, 6),
-        hidden=(12,),
-        mean=(78,),
-        std=(0.37,),
-    )
+    """A network for digits."""
+    return TINY
 
 
 @pytest.fixture

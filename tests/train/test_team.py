@@ -12,12 +12,14 @@ from torch import nn
 
 from spikeproof.core.errors import ConfigError, MissingAbilityError
 from spikeproof.datasets.images import load
+from spikeproof.tests.train.tiny import TINY
 from spikeproof.train.adversarial import TrainingAttack
 from spikeproof.train.config import TrainConfig
 from spikeproof.train.loop import run
-from spikeproof.train.network import NetworkConfig, SpikingNetwork
+from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.processes import Processes, is_follower, start
-from spikeproof.train.team import ALONE, Share
+from spikeproof.train.team import ALONE, Share, Team
+from spikeproof.train.training import Training
 
 CONFIG = TrainConfig(
     method="srstar",
@@ -29,16 +31,6 @@ CONFIG = TrainConfig(
     holdout=0.2,
     validation_steps=1,
 )
-NETWORK = NetworkConfig(
-    architecture="digits-conv",
-    input_shape=(1, 8, 8),
-    classes=10,
-    steps=4,
-    widths=(4, 6),
-    hidden=(12,),
-    mean=(78,),
-    std=(0.37,),
-)
 LIMIT = 124
 """99 images to train on: of the three in the last batch, one process sees two, the other one."""
 
@@ -46,11 +38,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from spikeproof.datasets.images import load
-from spikeproof.tests.train.test_team import CONFIG, LIMIT, NETWORK, freeze_norms
+from spikeproof.tests.train.tiny import TINY
+from spikeproof.tests.train.test_team import CONFIG, LIMIT, freeze_norms
+from spikeproof.tests.train.tiny import TINY
 from spikeproof.train.loop import run
 
 freeze_norms()
-run(CONFIG, NETWORK, load("digits", limit=LIMIT), Path(sys.argv[1]), devices=2)
+run(CONFIG, TINY, load("digits", limit=LIMIT), Path(sys.argv[1]), devices=2)
 """
 
 
@@ -114,7 +108,7 @@ def test_attack_starts_belong_to_the_sample(make_network, images, labels):
 @pytest.mark.usefixtures("frozen_norms")
 def test_two_processes_equal_one_with_the_doubled_batch(together, tmp_path):
     alone = run(
-        replace(CONFIG, batch_size=32), NETWORK, load("digits", limit=LIMIT), tmp_path / "alone"
+        replace(CONFIG, batch_size=32), TINY, load("digits", limit=LIMIT), tmp_path / "alone"
     )
     ours, theirs = (load_file(f / "last.safetensors") for f in (alone.folder, together))
     for name, tensor in ours.items():
@@ -122,6 +116,19 @@ def test_two_processes_equal_one_with_the_doubled_batch(together, tmp_path):
     assert json.loads((together / "record.json").read_text())["processes"] == 2
     (entry,) = (together / "metrics.jsonl").read_text().splitlines()
     assert json.loads(entry)["loss"] == pytest.approx(alone.metrics[0]["loss"], abs=1e-5)
+
+
+def test_running_statistics_become_the_mean_of_the_processes(monkeypatch, digits):
+    training = Training(CONFIG, TINY, digits, fabric=start(Processes(device="cpu"), "32-true")[0])
+    training.team = Team(rank=0, world=2)
+    ours, theirs = 2.0, 5.0
+    buffers = dict(training.network.named_buffers())
+    statistics = [buffers[f"layers.norm1.running_{name}"].fill_(ours) for name in ("mean", "var")]
+    other = torch.full((2 * sum(TINY.widths),), theirs)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda sums: sums.add_(other / 2))
+    training._share_statistics()
+    for statistic in statistics:
+        torch.testing.assert_close(statistic, torch.full_like(statistic, (ours + theirs) / 2))
 
 
 def as_torchrun(monkeypatch, *, rank=0, here=2, everywhere=4):
