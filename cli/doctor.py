@@ -4,8 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .options import Device, Json, Seed, device_named, show
 
-OPTIONAL = ("onnx", "onnxruntime", "ray", "tensorboardX", "tonic")
-"""Libraries of the extras; of this version, only `train --tensorboard` needs one."""
+OPTIONAL = ("aedat", "dv-processing", "expelliarmus", "onnx", "onnxruntime", "ray", "tensorboardX")
+"""Libraries of the extras."""
 
 
 def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:

@@ -1,0 +1,43 @@
+"""`.bin`: 40 bits an event, as N-MNIST and N-Caltech101 are published (Orchard et al. 2015)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .event_bytes import read_bytes, whole_records
+from .events import Recording, make_events
+
+RECORD = 5
+OVERFLOW_ROW, OVERFLOW_TIME = 240, 2**13
+"""A record in this row is no event: every later one is so many microseconds later."""
+
+
+def read_bin(path: Path, *, height: int, width: int, truncate: bool = False) -> Recording:
+    """Reads big-endian records of x (8 bits), y (8), polarity (1, ON is 1) and time (23).
+
+    Args:
+        path: The file.
+        height: Rows of the sensor, which the file does not name.
+        width: Its columns.
+        truncate: Leave out an incomplete last record.
+
+    Raises:
+        FormatError: If the file ends within a record, or is too long.
+        DataError: If it is absent or empty.
+    """
+    content = read_bytes(path, record=RECORD)
+    count, rest = whole_records(len(content), record=RECORD, path=path, truncate=truncate)
+    raw = np.frombuffer(content, np.uint8, count=count * RECORD).reshape(-1, RECORD)
+    x, y, high, middle, low = raw.T.astype(np.int64)
+    is_overflow = y == OVERFLOW_ROW
+    t = (high & 127) << 16 | middle << 8 | low
+    t += OVERFLOW_TIME * np.cumsum(is_overflow)
+    kept = ~is_overflow
+    left_out = {"time overflows": int(is_overflow.sum()), "bytes": rest}
+    return Recording(
+        events=make_events(t[kept], x[kept], y[kept], high[kept] >> 7),
+        height=height,
+        width=width,
+        source=str(path),
+        left_out={name: n for name, n in left_out.items() if n},
+    )

@@ -1,0 +1,242 @@
+"""Frames of a whole data set on disk: counted once, in parallel, and mapped into memory.
+
+A cache file is named by the content of the recordings and by everything that decides the frames, so
+a changed file or option makes another one. Rows are written as they are counted; after an
+interruption only those that are missing are counted.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ..core.errors import DataError, FormatError
+from ..core.files import read_json, sha256, write_json
+from ..core.progress import SILENT, Tracker
+from .events import Recording
+from .frame_files import ENDINGS, read_frames
+from .frames import FrameConfig, to_frames
+from .recording_sets import RecordingSet, Source
+from .recordings import Sensor, read_recording
+
+LAYOUT = 1
+"""Raised when the same options would give other frames."""
+FOLDER = "SPIKEPROOF_CACHE"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CachedFrames:
+    """Frames of all samples in the set's order, mapped from `path`.
+
+    Args:
+        frames: `[N, T, 2, H, W]` of uint8, read-only.
+        path: The cache file.
+        mended: By file and kind, what reading the recordings left out or mended.
+    """
+
+    frames: UInt8[np.ndarray, "N T P H W"]
+    path: Path
+    mended: Mapping[str, Mapping[str, int]]
+
+
+def cached_frames(
+    recordings: RecordingSet,
+    config: FrameConfig,
+    *,
+    mend: bool = False,
+    workers: int = 1,
+    tracker: Tracker = SILENT,
+) -> CachedFrames:
+    """The frames of a data set, counted or found again.
+
+    Args:
+        recordings: The data set.
+        config: How recordings become frames.
+        mend: Mend damaged recordings instead of refusing them.
+        workers: Processes that hash and count.
+        tracker: Where progress is reported.
+
+    Raises:
+        DataError: If a recording is used for training and for testing, or cannot be read.
+        FormatError: If one is damaged.
+    """
+    with _pool(workers) as pool:
+        hashes = _hashes(recordings.sources, pool, tracker)
+        _refuse_overlap(recordings.sources, hashes)
+        stem = _folder() / _identity(recordings, config, hashes, mend)
+        done = stem.with_suffix(".npy")
+        if not done.is_file():
+            _count(recordings, config, stem, mend, pool, tracker)
+    return CachedFrames(
+        frames=np.load(done, mmap_mode="r"),
+        path=done,
+        mended=read_json(stem.with_suffix(".json"))["mended"],
+    )
+
+
+def _count(
+    recordings: RecordingSet,
+    config: FrameConfig,
+    stem: Path,
+    mend: bool,
+    pool: Executor,
+    tracker: Tracker,
+) -> None:
+    """Fills the rows that are missing, then gives the file its name."""
+    sources, sensor = recordings.sources, recordings.sensor
+    shape = (len(sources), *config.shape(sensor.height, sensor.width))
+    rows = _opened(stem.with_suffix(".partial.npy"), shape)
+    filled = _opened(stem.with_suffix(".filled.npy"), shape[:1])
+    record = stem.with_suffix(".json")
+    mended = read_json(record)["mended"] if record.is_file() else {}
+    missing = [i for i in range(len(sources)) if not filled[i]]
+    groups = [list(g) for _, g in groupby(missing, key=lambda i: sources[i].path)]
+    with tracker.task("frames", len(sources)) as task:
+        task.advance(len(sources) - len(missing), "found")
+        jobs = {
+            pool.submit(_frames_of, [sources[i] for i in group], sensor, config, mend): group
+            for group in groups
+        }
+        for job in as_completed(jobs):
+            frames, counts = job.result()
+            for row, counted in zip(jobs[job], frames, strict=True):
+                rows[row] = counted
+            rows.flush()
+            if counts:
+                mended[_named(sources[jobs[job][0]].path)] = counts
+                write_json(record, {"config": config.to_dict(), "mended": mended})
+            filled[jobs[job]] = 1
+            task.advance(len(frames))
+    del rows
+    write_json(record, {"config": config.to_dict(), "mended": mended})
+    stem.with_suffix(".partial.npy").replace(stem.with_suffix(".npy"))
+    stem.with_suffix(".filled.npy").unlink()
+
+
+def _frames_of(
+    sources: Sequence[Source], sensor: Sensor, config: FrameConfig, mend: bool
+) -> tuple[list[UInt8[np.ndarray, "T P H W"]], dict[str, int]]:
+    """Frames of samples that share a file, and what was mended in it."""
+    path = sources[0].path
+    if path.suffix.lower() in ENDINGS:
+        return [read_frames(path, config)], {}
+    recording, counts = read_recording(path, sensor=sensor, mend=mend)
+    parts = [_window(recording, source.window) for source in sources]
+    return [to_frames(part, config) for part in parts], counts
+
+
+def _named(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _window(recording: Recording, window: tuple[int, int] | None) -> Recording:
+    if window is None:
+        return recording
+    t = recording.events["t"]
+    first, last = np.searchsorted(t, t[0] + np.asarray(window))
+    source = f"{recording.source} from {window[0]} us on"
+    return replace(recording, events=recording.events[first:last], source=source)
+
+
+def _hashes(sources: Sequence[Source], pool: Executor, tracker: Tracker) -> dict[Path, str]:
+    """SHA-256 of every file."""
+    paths = list(dict.fromkeys(source.path for source in sources))
+    hashes = {}
+    with tracker.task("hashing recordings", len(paths)) as task:
+        for path, digest in zip(paths, pool.map(_hash, paths, chunksize=16), strict=True):
+            hashes[path] = digest
+            task.advance(1)
+    return hashes
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise DataError(
+            f"expected a readable recording at {path}, got {error.strerror}; check the path"
+        ) from error
+
+
+def _refuse_overlap(sources: Sequence[Source], hashes: Mapping[Path, str]) -> None:
+    """One recording under two names, on both sides of the split, would leak."""
+    trained = {(hashes[s.path], s.window): s.path for s in sources if s.part == "train"}
+    for source in sources:
+        twin = trained.get((hashes[source.path], source.window))
+        if source.part == "test" and twin is not None:
+            raise DataError(
+                f"expected test recordings that training does not see, got {source.path}, which "
+                f"equals {twin}; remove one of them"
+            )
+
+
+def _identity(
+    recordings: RecordingSet, config: FrameConfig, hashes: Mapping[Path, str], mend: bool
+) -> str:
+    sensor = [recordings.sensor.height, recordings.sensor.width]
+    decided = {
+        "layout": LAYOUT,
+        "config": config.to_dict(),
+        "sensor": sensor,
+        "mend": mend,
+        "samples": [[hashes[source.path], source.window] for source in recordings.sources],
+    }
+    digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
+    return f"{recordings.name}-{digest[:32]}"
+
+
+def _folder() -> Path:
+    """Where caches lie: `$SPIKEPROOF_CACHE`, else the user's folder for caches."""
+    if named := os.environ.get(FOLDER):
+        folder = Path(named)
+    else:
+        from platformdirs import user_cache_path
+
+        folder = user_cache_path("spikeproof")
+    folder = folder / "frames"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"expected a folder for cached frames at {folder}, got {error.strerror}; name another "
+            f"in ${FOLDER}"
+        ) from error
+    return folder
+
+
+def _opened(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A file of zeros of that shape, or the one that an interruption left."""
+    if not path.is_file():
+        return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    try:
+        found = np.lib.format.open_memmap(path, mode="r+")
+    except ValueError as error:
+        raise FormatError(
+            f"expected the rows that were counted at {path}, got {error}; remove the file"
+        ) from error
+    if found.shape != shape:
+        raise FormatError(
+            f"expected {list(shape)} rows at {path}, got {list(found.shape)}; remove the file"
+        )
+    return found
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Executor]:
+    context = get_context("spawn")
+    made = ProcessPoolExecutor(workers, context) if workers > 1 else ThreadPoolExecutor(1)
+    with made as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

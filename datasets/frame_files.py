@@ -1,0 +1,56 @@
+"""Files of frames that somebody else counted: `.npz` and MATLAB's `.mat`."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ..core.errors import DataError, FormatError
+from .bounded import check_size, reading
+from .frames import FrameConfig, check_frames
+
+NAME = "frames"
+ENDINGS = (".npz", ".mat")
+
+
+def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]:
+    """Reads `frames` `[T, 2, H, W]`, whole counts of events.
+
+    Args:
+        path: Ends in one of `ENDINGS`; pickled objects are never read.
+        config: What the frames have to be already: steps and size are not changed.
+
+    Raises:
+        FormatError: If the file is damaged or too large.
+        DataError: If it is absent, has no `frames`, or these are no counts or of another shape.
+    """
+    with reading(path):
+        check_size(path.stat().st_size, what=str(path))
+        try:
+            arrays = _members(path)
+        except (ValueError, TypeError, NotImplementedError, KeyError) as error:
+            raise FormatError(
+                f"expected an undamaged {path.suffix} of arrays at {path}, got {error}; copy it "
+                "again"
+            ) from error
+    if NAME not in arrays:
+        raise DataError(
+            f"expected {NAME!r} in {path}, got {', '.join(sorted(arrays)) or 'nothing'}; rename it"
+        )
+    frames = np.minimum(check_frames(arrays[NAME], what=str(path)), np.uint8(config.cap))
+    wanted = (config.steps, *(config.size or frames.shape[2:]))
+    if (len(frames), *frames.shape[2:]) != wanted:
+        raise DataError(
+            f"expected {config.steps} frames of {wanted[1]}x{wanted[2]} in {path}, got "
+            f"{len(frames)} of {frames.shape[2]}x{frames.shape[3]}; count the recording again"
+        )
+    return frames
+
+
+def _members(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix.lower() == ".mat":
+        from scipy.io import loadmat
+
+        return {k: v for k, v in loadmat(path, variable_names=[NAME]).items() if k[0] != "_"}
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files if name == NAME}

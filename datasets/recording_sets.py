@@ -1,0 +1,159 @@
+"""Data sets of recordings: which files they have, of which class, and which are for training."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..core.errors import DataError
+from .recordings import DVS128, Sensor
+
+PartName = Literal["train", "test"]
+PARTS: tuple[PartName, ...] = ("train", "test")
+
+WINDOW = 100_000
+"""Microseconds of one sample of a long recording."""
+TRAINING_SHARE = 0.8
+TEST_OF_TEN = 9
+"""Recordings of CIFAR10-DVS whose number ends in this digit are test recordings."""
+CIFAR10_DVS_SPLIT = "4c8301e57de9588f6cd69641078bcc74d1eff1c8b4b6cd38670a91639469be93"
+"""`split_hash()`: results with another hash have seen other test recordings."""
+OBJECTS = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+GESTURES = (
+    *("hand clapping", "right hand wave", "left hand wave", "right arm clockwise"),
+    *("right arm counter clockwise", "left arm clockwise", "left arm counter clockwise"),
+    *("arm roll", "air drums", "air guitar", "other"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a sample comes from.
+
+    Args:
+        path: The recording.
+        label: Index of its class.
+        part: `train` or `test`.
+        window: First and last microsecond from the recording's first event on, the last one
+            excluded; None for all of it.
+    """
+
+    path: Path
+    label: int
+    part: PartName
+    window: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingSet:
+    """The samples of a data set in a fixed order, training part first."""
+
+    name: str
+    sources: tuple[Source, ...]
+    classes: tuple[str, ...]
+    sensor: Sensor
+
+
+def nmnist(folder: Path) -> RecordingSet:
+    """N-MNIST as published: `Train|Test/<digit>/<number>.bin`, in order of the number."""
+    names = {"train": "Train", "test": "Test"}
+    sources = [
+        Source(path=path, label=int(path.parent.name), part=part)
+        for part in PARTS
+        for path in sorted(folder.glob(f"{names[part]}/[0-9]/*.bin"), key=lambda p: p.stem)
+    ]
+    return _set("nmnist", sources, tuple("0123456789"), Sensor(height=34, width=34), folder)
+
+
+def dvs_gesture(folder: Path) -> RecordingSet:
+    """DVS128 Gesture as tonic unpacks it: `ibmGestureTrain|Test/<user and light>/<label>.npy`."""
+    names = {"train": "ibmGestureTrain", "test": "ibmGestureTest"}
+    sources = [
+        Source(path=path, label=int(path.stem), part=part)
+        for part in PARTS
+        for path in sorted(folder.glob(f"{names[part]}/*/*.npy"))
+        if path.stem.isdecimal() and int(path.stem) < len(GESTURES)
+    ]
+    return _set("dvs-gesture", sources, GESTURES, DVS128, folder)
+
+
+def cifar10_dvs(folder: Path) -> RecordingSet:
+    """CIFAR10-DVS: `<class>/<anything>_<number>` in `.aedat`, `.aedat4`, `.npz` or `.mat`.
+
+    The data set has no split of its own. Ours goes by the number at the end of a file's name:
+    a recording is for testing if that ends in 9, which leaves nine of ten to training.
+    """
+    sources = []
+    for label, name in enumerate(OBJECTS):
+        for path in _files(folder / name, (".aedat", ".aedat4", ".npz", ".mat")):
+            number = re.search(r"(\d+)$", path.stem)
+            if number is None:
+                raise DataError(
+                    f"expected a recording with its number at the end of its name, got {path}; "
+                    "keep the published names, which decide the split"
+                )
+            sources.append(Source(path=path, label=label, part=part_of(int(number[1]))))
+    ordered = [source for part in PARTS for source in sources if source.part == part]
+    return _set("cifar10-dvs", ordered, OBJECTS, DVS128, folder)
+
+
+def part_of(number: int) -> PartName:
+    """Whether a recording of CIFAR10-DVS is for training or testing, by its number."""
+    return "test" if number % 10 == TEST_OF_TEN else "train"
+
+
+def split_hash(count: int = 1000) -> str:
+    """SHA-256 of the split of CIFAR10-DVS: a line `<class>/<number> <part>` a recording."""
+    lines = (f"{name}/{n} {part_of(n)}\n" for name in OBJECTS for n in range(count))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def long_recordings(folder: Path, durations: Callable[[Path], int]) -> RecordingSet:
+    """`<class>.aedat`, each cut into windows of 100 ms.
+
+    The first 80 % of the windows are for training. The next one is left out, so that no test
+    window borders on a training window; the rest are for testing.
+
+    Args:
+        folder: Of one recording a class.
+        durations: Microseconds from a recording's first event to its last.
+    """
+    files = _files(folder, (".aedat", ".aedat4"))
+    sources: dict[PartName, list[Source]] = {"train": [], "test": []}
+    for label, path in enumerate(files):
+        count = durations(path) // WINDOW
+        last = int(TRAINING_SHARE * count)
+        for n in (n for n in range(count) if n != last):
+            part: PartName = "train" if n < last else "test"
+            window = (n * WINDOW, (n + 1) * WINDOW)
+            sources[part].append(Source(path=path, label=label, part=part, window=window))
+    names = tuple(path.stem for path in files)
+    return _set("aedat", [*sources["train"], *sources["test"]], names, DVS128, folder)
+
+
+def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """Files of a folder in the order of the numbers in their names."""
+    found = [path for path in folder.glob("*") if path.suffix.lower() in endings]
+    return sorted(found, key=lambda path: [*_natural(path.name)])
+
+
+def _natural(name: str) -> Iterator[tuple[int, int | str]]:
+    for word in re.findall(r"\d+|\D+", name):
+        yield (0, int(word)) if word.isdecimal() else (1, word)
+
+
+def _set(
+    name: str, sources: Sequence[Source], classes: tuple[str, ...], sensor: Sensor, folder: Path
+) -> RecordingSet:
+    missing = [part for part in PARTS if not any(source.part == part for source in sources)]
+    if missing:
+        raise DataError(
+            f"expected recordings of {name} for training and testing in {folder}, got none for "
+            f"{' and '.join(missing)}; give the folder that holds the published ones"
+        )
+    return RecordingSet(name=name, sources=tuple(sources), classes=classes, sensor=sensor)
