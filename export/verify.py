@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.errors import DataError
 from ..core.files import atomic_path
 from ..core.progress import SILENT, Tracker
-from ..sim.nir_file import nir_bytes, read_nir
+from ..sim.nir_file import read_nir, write_nir
 from ..train.network import SpikingNetwork
 from .compare import Comparison, ExportReport, joined
 from .to_nir import to_nir
@@ -43,7 +43,7 @@ def export_network(
     """
     graph = to_nir(network, classes=classes)
     with atomic_path(out) as temporary:
-        temporary.write_bytes(nir_bytes(graph))
+        write_nir(temporary, graph)
         return verify(network, read_nir(temporary), images, tracker=tracker)
 
 

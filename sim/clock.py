@@ -39,8 +39,16 @@ class LavaClock:
         return tuple(t % self.reset_interval == due for t in range(1, self.steps + 1))
 
     def window(self, phase: int, sample: int) -> slice:
-        """Columns of a trace in which a population answers the n-th sample of a periodic run."""
-        assert self.reset_interval is not None
+        """Columns of a trace in which a population answers the n-th sample of a periodic run.
+
+        Raises:
+            ConfigError: If nothing resets.
+        """
+        if self.reset_interval is None:
+            raise ConfigError(
+                "expected a clock with a reset interval for the window of a sample, got none; "
+                "state one"
+            )
         start = sample * self.reset_interval + self.reset_offset + phase
         return slice(start, start + self.reset_interval)
 

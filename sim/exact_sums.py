@@ -40,10 +40,15 @@ def channel_bounds(synapse: Synapse, *, low: int, high: int) -> Int[np.ndarray, 
     return np.minimum(greatest, 2 * FLOAT64_EXACT).astype(np.int64)
 
 
+def activation_bounds(synapse: Synapse, *, low: int, high: int) -> Int[np.ndarray, "out"]:
+    """Greatest |activation| of each output channel with inputs in `low..high`: after the shift."""
+    # Rounding down makes a negative sum larger.
+    return -(-channel_bounds(synapse, low=low, high=high) >> synapse.shift)
+
+
 def activation_bound(synapse: Synapse, *, low: int, high: int) -> int:
     """Greatest |activation| that a synapse can cause with inputs in `low..high`."""
-    total = int(channel_bounds(synapse, low=low, high=high).max(initial=0))
-    return -(-total >> synapse.shift)  # rounding down makes a negative sum larger
+    return int(activation_bounds(synapse, low=low, high=high).max(initial=0))
 
 
 def exact_dtype(bound: int, *, largest: int) -> torch.dtype:

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
-from .program import DECAY_UNITY, STATE_SHIFT
+from .program import DECAY_UNITY, INT32, STATE_SHIFT
 
 STATE_MAX = 1 << 23
 """One correction brings u back into −2²³+1..2²³, from wherever it does; v is clipped one below."""
-INT32 = 1 << 31
 DECAY_BITS = 12
 
 

@@ -10,8 +10,10 @@ from jaxtyping import Shaped
 
 from ..core.errors import FormatError, SpikeproofError
 
-MAX_BYTES = 1 << 31
-"""Most that one dataset may take in memory."""
+MAX_NUMBERS = 1 << 27
+"""Most numbers that one dataset may hold: the file may state far more than it stores."""
+MAX_TEXT = 1 << 24
+"""Most bytes that a text, or a list of them, may take."""
 SHOWN = 8
 """Names that a message lists at most."""
 
@@ -60,52 +62,71 @@ class Fields:
             )
         return Fields(item, f"{self.place}/{name}")
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """What shape a dataset states; nothing of it is read."""
+        return tuple(self._dataset(name).shape)
+
     def text(self, name: str) -> str:
         """A string, alone or as the first of an array."""
-        value = np.asarray(self._read(name)).reshape(-1)
-        if value.size == 0 or not isinstance(value[0], bytes | str):
-            raise FormatError(
-                f"expected text in {self.place}/{name}, got {value.dtype}; rewrite the field"
-            )
-        first = value[0]
+        item = self._dataset(name)
+        place = f"{self.place}/{name}"
+        with _readable(place):
+            if item.dtype.itemsize > MAX_TEXT:
+                raise _too_large(place, f"{MAX_TEXT} bytes", item)
+            first = item[(0,) * item.ndim] if item.size else None
+        if not isinstance(first, bytes | str):
+            raise FormatError(f"expected text in {place}, got {item.dtype}; rewrite the field")
         return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
 
+    def texts(self, name: str) -> Shaped[np.ndarray, "..."]:
+        """All strings of an array, as stored."""
+        self.text(name)  # refuses what is no text
+        item = self._dataset(name)
+        with _readable(f"{self.place}/{name}"):
+            if item.nbytes > MAX_TEXT:
+                raise _too_large(f"{self.place}/{name}", f"{MAX_TEXT} bytes", item)
+            return np.asarray(item[()])
+
     def numbers(self, name: str) -> Shaped[np.ndarray, "..."]:
-        """Finite numbers.
+        """Finite numbers, in the type that the file stores them in.
 
         Raises:
             FormatError: If the field is missing, no array of numbers, too large or not finite.
         """
-        value = np.asarray(self._read(name))
-        if value.dtype.kind not in "iufb":
-            raise FormatError(
-                f"expected numbers in {self.place}/{name}, got {value.dtype}; rewrite the field"
-            )
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise FormatError(
-                f"expected finite numbers in {self.place}/{name}, got NaN or infinity; mend the "
-                f"exporter"
-            )
+        item, place = self._dataset(name), f"{self.place}/{name}"
+        with _readable(place):
+            if item.dtype.kind not in "iufb":
+                raise FormatError(
+                    f"expected numbers in {place}, got {_kind(item)}; rewrite the field"
+                )
+            if item.size > MAX_NUMBERS:
+                raise _too_large(place, f"{MAX_NUMBERS} numbers", item)
+            value = np.asarray(item[()])
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise FormatError(
+                    f"expected finite numbers in {place}, got NaN or infinity; mend the exporter"
+                )
         return value
 
-    def _read(self, name: str) -> object:
-        item = self._local(name)
+    def _dataset(self, name: str) -> h5py.Dataset:
+        """A dataset that lies in the file; nothing of it is read."""
+        item, place = self._local(name), f"{self.place}/{name}"
         if not isinstance(item, h5py.Dataset):
             raise FormatError(
                 f"expected {self.place} to hold a dataset {name!r}, got a group; rewrite it"
             )
-        with _readable(f"{self.place}/{name}"):
+        with _readable(place):
             if item.is_virtual or item.external:
                 raise FormatError(
-                    f"expected {self.place}/{name} to lie in the file, got a link to another "
-                    f"file; copy the data in"
+                    f"expected {place} to lie in the file, got a link to another file; copy the "
+                    f"data in"
                 )
-            if item.size is None or item.nbytes > MAX_BYTES:
+            if item.shape is None:
                 raise FormatError(
-                    f"expected at most {MAX_BYTES} bytes in {self.place}/{name}, got shape "
-                    f"{item.shape} of {item.dtype}; split the layer"
+                    f"expected {place} to hold a value, got a dataset that HDF5 calls empty; store "
+                    f"an array"
                 )
-            return item[()]
+        return item
 
     def _local(self, name: str) -> object:
         link = self._link(name)
@@ -125,6 +146,18 @@ class Fields:
         """What kind of link leads to a field, not followed; None where there is no field."""
         with _readable(self.place):
             return self._group.get(name, getlink=True)
+
+
+def _kind(item: h5py.Dataset) -> str:
+    """The type of a dataset, in words where numpy has none for it."""
+    return "text" if h5py.check_string_dtype(item.dtype) else str(item.dtype)
+
+
+def _too_large(place: str, most: str, item: h5py.Dataset) -> FormatError:
+    return FormatError(
+        f"expected at most {most} in {place}, got shape {item.shape} of {item.dtype}; make it "
+        f"smaller"
+    )
 
 
 def listed(names: list[str]) -> str:

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn.grad import conv2d_input
 
 from .byte_conv import BYTE, ByteConv, fits, missing_reason
-from .exact_sums import FLOAT64_EXACT, activation_bound
-from .fixed_point import INT32, STATE_MAX, convolved_activation, dense_activation
+from .exact_sums import activation_bound
+from .fixed_point import STATE_MAX, convolved_activation, dense_activation
 from .float_parts import Part, split
-from .program import Synapse
+from .program import INT32, Synapse
 
 
 class Kernel:
@@ -45,13 +45,8 @@ class Kernel:
     ) -> None:
         self.synapse = synapse
         self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
-        self._geometry: dict[str, Any] = {
-            "stride": synapse.stride,
-            "padding": synapse.padding,
-            "dilation": synapse.dilation,
-            "groups": synapse.groups,
-        }
-        self.can_wrap = activation_bound(synapse, low=low, high=high) >= _wrap_limit(synapse)
+        self._geometry = synapse.geometry
+        self.can_wrap = _can_wrap(synapse, activation_bound(synapse, low=low, high=high))
         # With delays Lava sums products of 32 bits in 64.
         largest = max(-low, high) * int(np.abs(weight.astype(np.int64)).max(initial=0))
         self._wraps_products = (
@@ -148,15 +143,15 @@ class _Fast(torch.autograd.Function):
         return ctx.kernel.adjoint(grads[0], ctx.shape).to(ctx.dtype), None
 
 
-def _wrap_limit(synapse: Synapse) -> int:
-    """Least activation at which Lava wraps a sum, and it matters that it does so right there.
+def _can_wrap(synapse: Synapse, bound: int) -> bool:
+    """Whether Lava wraps a sum of activations up to `bound`, and it matters that it does so there.
 
     A dense sum is an int32: only before a shift does that differ from wrapping later. With delays
     Lava sums in int64 and wraps behind the shift, or each product.
     """
     if synapse.is_conv:
-        return STATE_MAX
-    return FLOAT64_EXACT if synapse.is_delayed else INT32 >> synapse.shift
+        return bound >= STATE_MAX
+    return not synapse.is_delayed and bound >= INT32 >> synapse.shift
 
 
 def straight_through(x: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:

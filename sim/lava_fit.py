@@ -6,10 +6,9 @@ Where they do not, Lava changes them without a word; a Program says what acts, s
 import numpy as np
 
 from ..core.errors import RangeError, UnsupportedNodeError
-from .program import Program, Synapse
+from .fixed_point import STATE_MAX
+from .program import MAX_DELAY, Program, Source, Synapse
 
-MAX_DELAY = 62
-INT16 = np.iinfo(np.int16)
 DENSE_LOW, DENSE_HIGH = -256, 255
 """Of a dense matrix with both signs; one without positive weights begins at −255."""
 
@@ -18,26 +17,31 @@ def check_fit(program: Program) -> None:
     """Refuses what the processes of `lava_build` would not compute as the program states it.
 
     Raises:
-        RangeError: If a weight, delay or bias does not fit its process.
+        RangeError: If a weight, a delay or a delayed payload does not fit its process.
         UnsupportedNodeError: If the program falls into parts: Lava runs what is connected.
     """
     for synapse in program.synapses:
         _check_delay(synapse)
         if not synapse.is_conv:
             _check_dense(synapse)
-        elif synapse.shift:
-            raise UnsupportedNodeError(
-                f"expected no shift in the convolution {synapse.label}, got {synapse.shift}; only "
-                f"Lava's dense synapses shift their sums"
-            )
-    for population in program.populations:
-        bias = population.bias
-        if bias is not None and (bias.min() < INT16.min or bias.max() > INT16.max):
-            raise RangeError(
-                f"expected biases of {population.name!r} within int16, got {bias.min()}.."
-                f"{bias.max()}; Lava would wrap them"
-            )
+        else:
+            _check_conv(synapse, program.source(synapse.source))
     _check_whole(program)
+
+
+def _check_conv(synapse: Synapse, source: Source | None) -> None:
+    if synapse.shift:
+        raise UnsupportedNodeError(
+            f"expected no shift in the convolution {synapse.label}, got {synapse.shift}; only "
+            f"Lava's dense synapses shift their sums"
+        )
+    # Its delay is made of convolutions, each of which takes its sums modulo 2²⁴.
+    low, high = (source.low, source.high) if source and source.is_graded else (0, 1)
+    if synapse.delay and (low < -STATE_MAX or high >= STATE_MAX):
+        raise RangeError(
+            f"expected payloads within {-STATE_MAX}..{STATE_MAX - 1} in the delayed convolution "
+            f"{synapse.label}, got {low}..{high}; Lava would wrap them, delay the input itself"
+        )
 
 
 def _check_dense(synapse: Synapse) -> None:

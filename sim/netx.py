@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields, listed, open_hdf5
-from .netx_layers import LAYERS, Build, refusal
+from .netx_layers import LAYERS, Build
 from .program import Program
 
 
@@ -33,7 +33,6 @@ def read_netx(
     *,
     message_bits: int = 0,
     payload: tuple[int, int] = (0, 1),
-    strict: bool = False,
 ) -> NetxNetwork:
     """Reads a `.net` file.
 
@@ -41,28 +40,33 @@ def read_netx(
         path: The file.
         message_bits: Above 0, external input is a payload that multiplies.
         payload: Least and greatest payload.
-        strict: Whether to refuse what Lava would change silently.
 
     Raises:
         FormatError: If the file is damaged or incomplete, or its layers do not fit together.
         UnsupportedNodeError: If a layer or neuron type is not known.
-        RangeError: If `strict` and a number does not fit.
     """
     with open_hdf5(path) as file:
         root = Fields(file, str(path)).group("layer")
         build = Build(path=str(path), message_bits=message_bits, payload=payload)
         for index in range(_layer_count(root, str(path))):
-            layer = root.group(str(index))
-            kind = layer.text("type")
-            if kind not in LAYERS:
-                raise UnsupportedNodeError(
-                    f"expected layer {index} of {path} to be one of {', '.join(LAYERS)}, got "
-                    f"{kind!r}; Lava skips or refuses it, rewrite the network"
-                )
-            LAYERS[kind](build, layer, f"layer{index}")
-    if strict and build.warnings:
-        raise refusal(build.warnings[0])
+            _add_layer(build, root.group(str(index)), index)
     return NetxNetwork(program=build.program(), warnings=tuple(build.warnings))
+
+
+def _add_layer(build: Build, layer: Fields, index: int) -> None:
+    kind = layer.text("type")
+    if kind not in LAYERS:
+        raise UnsupportedNodeError(
+            f"expected layer {index} of {build.path} to be one of {', '.join(LAYERS)}, got "
+            f"{kind!r}; Lava skips or refuses it, rewrite the network"
+        )
+    try:
+        LAYERS[kind](build, layer, f"layer{index}")
+    except MemoryError as error:
+        raise FormatError(
+            f"expected layer {index} of {build.path} to fit in memory, got none left; take a "
+            f"machine with more, or make it smaller"
+        ) from error
 
 
 def _layer_count(root: Fields, path: str) -> int:

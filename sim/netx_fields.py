@@ -1,60 +1,43 @@
 """Numbers of a `.net` layer: what cannot be meant is refused, what Lava changes is noted."""
 
 import math
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, Integer
 
 from ..core.errors import FormatError
 from .hdf5 import Fields
+from .program import MAX_DELAY
+from .whole_numbers import read_integers, read_whole
 
 MAX_NEURONS = 1 << 26
-MAX_DELAY = 62
-INT32 = 1 << 31
+Shapes = tuple[tuple[int, ...], ...]
 
 
-def read_whole(layer: Fields, key: str, changes: list[str]) -> Int64[np.ndarray, "..."]:
-    """A dataset as whole numbers, fractions dropped towards zero as Lava does.
+def read_matrix(
+    layer: Fields, key: str, shape: tuple[int, int | None], changes: list[str]
+) -> Int64[np.ndarray, "out in"]:
+    """A weight matrix, stated as one or as a row-major vector.
 
     Args:
         layer: Where it lies.
         key: Its name.
+        shape: Its rows, and its columns where they are known.
         changes: Gets a line where numbers were changed.
 
     Raises:
-        FormatError: If it is missing or empty, or a number needs more than 32 bits.
+        FormatError: If it has another shape.
     """
-    stated = layer.numbers(key)
-    # Compared in float64: float16 cannot hold the limits themselves.
-    low, high = (float(f(stated)) if stated.size else math.nan for f in (np.min, np.max))
-    if not (low >= -INT32 and high < INT32):
+    rows, columns = shape
+    stated = layer.shape(key)
+    found = (rows, stated[0] // rows) if len(stated) == 1 and stated[0] % rows == 0 else stated
+    if len(found) != 2 or found[0] != rows or columns not in (None, found[1]):
         raise FormatError(
-            f"expected {layer.place}/{key} to hold 32-bit numbers, got {_extent(stated)}; mend the "
-            f"layer"
+            f"expected {layer.place}/{key} of shape [{rows}, {columns or 'in'}], got "
+            f"{list(stated)}; mend the layer"
         )
-    whole = stated.astype(np.int64)
-    if stated.dtype.kind == "f" and (whole != stated).any():
-        changes.append(f"fractions in {key}")
-    return whole
-
-
-def read_matrix(
-    layer: Fields, key: str, rows: int, changes: list[str]
-) -> Int64[np.ndarray, "out in"]:
-    """A weight matrix of so many rows, stated as one or as a row-major vector.
-
-    Raises:
-        FormatError: If it has another number of rows.
-    """
-    weight = read_whole(layer, key, changes)
-    if weight.ndim == 1 and weight.size % rows == 0:
-        weight = weight.reshape(rows, -1)
-    if weight.ndim != 2 or weight.shape[0] != rows:
-        raise FormatError(
-            f"expected {layer.place}/{key} of shape [{rows}, in], got {list(weight.shape)}; mend "
-            f"the layer"
-        )
-    return weight
+    return read_whole(layer, key, changes).reshape(found)
 
 
 def read_shape(layer: Fields) -> tuple[int, ...]:
@@ -63,7 +46,8 @@ def read_shape(layer: Fields) -> tuple[int, ...]:
     Raises:
         FormatError: If it is no such shape, or too large.
     """
-    shape = _counts(layer, "shape", (1, 3))
+    stated = _integers(layer, "shape", ((), (1,), (3,)))
+    shape = tuple(int(n) for n in stated.reshape(-1))
     if min(shape) < 1 or math.prod(shape) > MAX_NEURONS:
         raise FormatError(
             f"expected {layer.place} to have a shape (C, H, W) or (N,) of at most 2^26 neurons, "
@@ -74,17 +58,13 @@ def read_shape(layer: Fields) -> tuple[int, ...]:
 
 def read_pair(layer: Fields, key: str) -> tuple[int, int]:
     """`(H, W)`, stated as two numbers or as one for both."""
-    value = _counts(layer, key, (1, 2))
+    value = _integers(layer, key, ((), (2,))).reshape(-1).tolist()
     return value[0], value[-1]
 
 
-def read_scalar(layer: Fields, key: str) -> int:
-    """One whole number, alone or in an array.
-
-    Raises:
-        FormatError: If there are several, or a fraction, on which Lava fails.
-    """
-    return _counts(layer, key, (1,))[0]
+def read_scalar(layer: Fields, key: str, *, shapes: Shapes = ((), (1,))) -> np.integer[Any]:
+    """One integer in the type that the file stores it in, in which Lava computes on."""
+    return _integers(layer, key, shapes).reshape(-1)[0]
 
 
 def read_delay(
@@ -99,6 +79,12 @@ def read_delay(
     place = layer.place
     if "delay" not in layer:
         return 0
+    declared = layer.shape("delay")
+    if declared not in ((), shape[:1], shape[1:], shape):
+        raise FormatError(
+            f"expected delays for the outputs, the inputs or all of {list(shape)} in {place}, got "
+            f"shape {list(declared)}; mend the layer"
+        )
     stated = read_whole(layer, "delay", changes)
     if stated.min() < 0:
         raise FormatError(
@@ -110,30 +96,23 @@ def read_delay(
     if delay.ndim == 0:
         # Zeros too, where they are stated, are summed by Lava's process for delays.
         return int(delay) or np.zeros(shape, np.int64)
-    if delay.ndim == 1 and delay.size == shape[0]:
-        return np.repeat(delay[:, None], shape[1], axis=1)
-    if delay.ndim == 1 and delay.size == shape[1]:
-        return np.repeat(delay[None, :], shape[0], axis=0)
-    if delay.shape == shape:
+    if delay.ndim == 2:
         return delay
-    raise FormatError(
-        f"expected delays for the outputs, the inputs or all of {list(shape)} in {place}, got "
-        f"shape {list(delay.shape)}; mend the layer"
-    )
+    # Lava takes a vector that could be either for the outputs'.
+    by_output = delay.size == shape[0]
+    return np.broadcast_to(delay[:, None] if by_output else delay, shape).copy()
 
 
-def _counts(layer: Fields, key: str, lengths: tuple[int, ...]) -> tuple[int, ...]:
-    """A few whole numbers, where a fraction would mean another network."""
-    changes: list[str] = []
-    value = read_whole(layer, key, changes)
-    if value.size not in lengths or changes:
-        found = f"{value.size} of {_extent(value)}{' with fractions' if changes else ''}"
+def _integers(layer: Fields, key: str, shapes: Shapes) -> Integer[np.ndarray, "..."]:
+    """A few integers, in the type that the file stores them in.
+
+    Raises:
+        FormatError: If they have a shape, or are of a type, on which Lava fails.
+    """
+    stated = layer.shape(key)
+    if stated not in shapes:
         raise FormatError(
-            f"expected {layer.place}/{key} to hold {' or '.join(map(str, lengths))} whole numbers, "
-            f"got {found}; mend the layer"
+            f"expected {layer.place}/{key} of shape {' or '.join(map(str, map(list, shapes)))}, "
+            f"got {list(stated)}; mend the layer"
         )
-    return tuple(int(n) for n in value.reshape(-1))
-
-
-def _extent(values: np.ndarray) -> str:
-    return f"{values.min():g}..{values.max():g}" if values.size else "none"
+    return read_integers(layer, key)

@@ -1,5 +1,6 @@
 """The npz file that drives a `.net` file: read, checked, and what of it does not fit the chip."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,15 @@ from jaxtyping import Int
 
 from ..core.errors import DataError
 from .arrays import read_arrays
+from .hdf5 import listed
+from .program import BIAS, INT32
 
 DRIVERS = ("x", "input_bias")
+NUMBERS = ("steps", "reset_interval", "reset_offset", "input_message_bits")
+RECORDED = re.compile(r"[suv]\d+")
+"""Traces, which may lie beside the input that they answer."""
 MAX_STEPS = 1 << 20
 MAX_MESSAGE_BITS = 32
-INT16 = np.iinfo(np.int16)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +66,7 @@ class NetxInput:
         if self.x is not None and self.x.size:
             yield from self._payload_changes(int(self.x.min()), int(self.x.max()))
         bias = self.input_bias
-        if bias is not None and ((bias < INT16.min) | (bias > INT16.max)).any():
+        if bias is not None and ((bias < BIAS.min) | (bias > BIAS.max)).any():
             yield f"input_bias {bias.min()}..{bias.max()} outside int16"
 
     def _payload_changes(self, low: int, high: int) -> Iterator[str]:
@@ -80,9 +85,16 @@ def read_input(path: Path) -> NetxInput:
         DataError: If an array is missing, not finite, out of bounds or of no effect.
     """
     arrays = read_arrays(path)
+    known = (*DRIVERS, *NUMBERS)
+    foreign = [name for name in arrays if name not in known and not RECORDED.fullmatch(name)]
+    if foreign:
+        raise DataError(
+            f"expected {', '.join(known)} or traces such as s0 in {path}, got {listed(foreign)}; "
+            f"correct the name or leave it out"
+        )
     if not any(name in arrays for name in DRIVERS):
         raise DataError(
-            f"expected x or input_bias in {path}, got {', '.join(arrays) or 'nothing'}; add the "
+            f"expected x or input_bias in {path}, got {listed(list(arrays))}; add the "
             f"network's input"
         )
     whole = {name: _whole(arrays[name], name, path) for name in DRIVERS if name in arrays}
@@ -115,7 +127,7 @@ def _whole(array: np.ndarray, name: str, path: Path) -> np.ndarray:
         )
     # In float64, because the size of the least int64 is no int64.
     peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))
-    if peak >= 1 << 31:
+    if peak >= INT32:
         raise DataError(
             f"expected 32-bit numbers in {name} of {path}, got up to {peak:g}; scale the input down"
         )

@@ -1,11 +1,12 @@
 """Layers of a `.net` file, one reader a kind: each adds to the network read so far."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..core.errors import FormatError, RangeError, UnsupportedNodeError
+from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields
 from .netx_fields import (
     MAX_NEURONS,
@@ -14,11 +15,11 @@ from .netx_fields import (
     read_pair,
     read_scalar,
     read_shape,
-    read_whole,
 )
 from .netx_neurons import read_population
 from .netx_weights import dense_weights, recurrent_weights, weight_changes
 from .program import Population, Program, Source, Synapse
+from .whole_numbers import read_whole
 
 INPUT = "input"
 RECURRENT = "dense_rec"
@@ -28,11 +29,6 @@ AS_LAVA = "computed as Lava does"
 def misfit(what: str, changes: Iterable[str]) -> str:
     """The one line that tells what of a layer, or of the input, does not fit the chip."""
     return f"expected {what} to fit the chip, got {'; '.join(changes)}; {AS_LAVA}"
-
-
-def refusal(line: str) -> RangeError:
-    """The error for such a line where nothing may be changed silently."""
-    return RangeError(f"{line.removesuffix(AS_LAVA)}mend it, or do without strict")
 
 
 @dataclass
@@ -98,8 +94,21 @@ def _input(build: Build, layer: Fields, name: str) -> None:
         build.declared = shape
         return
     changes: list[str] = []
+    _check_transform(layer)
     # netx keeps the bias of an input block for its caller and never applies it.
     build.add(read_population(layer, name, shape, changes, takes_bias=False), changes)
+
+
+def _check_transform(layer: Fields) -> None:
+    """Refuses a `weight` and `bias` of an input block on which netx fails; nothing applies them."""
+    for key in ("weight", "bias"):
+        if key in layer and math.prod(layer.shape(key)) != 1:
+            raise FormatError(
+                f"expected one number in {layer.place}/{key}, got shape {list(layer.shape(key))}; "
+                f"state one for the whole input"
+            )
+        if key in layer:
+            read_whole(layer, key, [])
 
 
 def _conv(build: Build, layer: Fields, name: str) -> None:
@@ -109,15 +118,14 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
             f"remove the flatten"
         )
     shape, changes = read_shape(layer), []
-    weight = read_whole(layer, "weight", changes)
-    if weight.ndim == 5 and weight.shape[4] == 1:
-        weight = weight[..., 0]
     given = build.populations[-1].shape if build.populations else build.declared
-    if weight.ndim != 4 or given is None or len(given) != 3:
+    stated = layer.shape("weight")
+    if stated[4:] not in ((), (1,)) or len(stated) < 4 or given is None or len(given) != 3:
         raise FormatError(
             f"expected {name} of {build.path} to have a weight [out, in, kH, kW] and an input "
-            f"(C, H, W), got {list(weight.shape)} and {given}; state the input's shape"
+            f"(C, H, W), got {list(stated)} and {given}; state the input's shape"
         )
+    weight = read_whole(layer, "weight", changes).reshape(stated[:4])
     population = read_population(layer, name, shape, changes)
     synapse = Synapse(
         source=build.entry(given),
@@ -126,7 +134,7 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
         stride=read_pair(layer, "stride"),
         padding=read_pair(layer, "padding"),
         dilation=read_pair(layer, "dilation"),
-        groups=read_scalar(layer, "groups"),
+        groups=int(read_scalar(layer, "groups", shapes=((),))),
     )
     _check_padding(synapse, given, layer.place)
     build.synapses.append(synapse)
@@ -139,9 +147,8 @@ def _flatten(build: Build, layer: Fields, name: str) -> None:
 
 
 def _dense(build: Build, layer: Fields, name: str) -> None:
-    shape = (int(np.prod(read_shape(layer))),)
+    shape = (math.prod(read_shape(layer)),)
     changes: list[str] = []
-    stated = read_matrix(layer, "weight", shape[0], changes)
     previous = build.populations[-1].shape if build.populations else None
     if previous is not None and (len(previous) == 3) != build.is_flattened:
         raise FormatError(
@@ -149,6 +156,8 @@ def _dense(build: Build, layer: Fields, name: str) -> None:
             f"it, got an input of shape {previous}; mend the layer list"
         )
     build.is_flattened = False
+    columns = None if previous is None else math.prod(previous)
+    stated = read_matrix(layer, "weight", (shape[0], columns), changes)
     place = f"{name} of {build.path}"
     population = read_population(layer, name, shape, changes)
     source = build.entry((stated.shape[1],))
@@ -185,12 +194,8 @@ def _add_recurrent(
         raise UnsupportedNodeError(
             f"expected no delay in the recurrent {place}, got one; Lava's result is not known"
         )
-    recurrent = read_matrix(layer, "weight_rec", population.size, changes)
-    if recurrent.shape[1] != population.size:
-        raise FormatError(
-            f"expected weight_rec of {place} to be square, got {list(recurrent.shape)}; mend the "
-            f"layer"
-        )
+    square = (population.size, population.size)
+    recurrent = read_matrix(layer, "weight_rec", square, changes)
     halves = recurrent_weights(stated, recurrent, place=place, peak=build.peak(source))
     for start, given, half in zip((source, name), (stated, recurrent), halves, strict=True):
         changes += weight_changes(given, half)

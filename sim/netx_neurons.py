@@ -1,15 +1,20 @@
 """Neurons of a `.net` layer: Lava's CUBA neuron, its decays, threshold and biases."""
 
+import math
+from typing import Any
+
 import numpy as np
 
 from ..core.axes import lava_to_map
 from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields
-from .netx_fields import read_scalar, read_whole
-from .program import DECAY_UNITY, VTH_MAX, Population
+from .netx_fields import read_scalar
+from .program import BIAS, DECAY_UNITY, STATE_SHIFT, VTH_MAX, Population
+from .whole_numbers import read_whole
 
 NEVER_FIRES = 1 << 17
-"""Threshold of the neurons that netx gives a dense layer without any: v never gets there."""
+"""Threshold of the neurons that netx gives a dense layer without any: v never gets there, and is
+always above its opposite."""
 NEURON_TYPES = ("CUBA", "LOIHI")
 LIMITS = {"iDecay": DECAY_UNITY, "vDecay": DECAY_UNITY, "vThMant": VTH_MAX}
 """Greatest number that the chip's field of each holds; the least is 0."""
@@ -29,7 +34,7 @@ def read_population(
 
     Raises:
         UnsupportedNodeError: If they are of another type than CUBA, or state message bits.
-        FormatError: If a field is missing or says nothing lawful.
+        FormatError: If a field is missing or says nothing lawful, or Lava fails on its type.
     """
     bias = _bias(layer, shape, changes) if takes_bias and "bias" in layer else None
     if "neuron" not in layer and layer.text("type").startswith("dense"):
@@ -47,35 +52,70 @@ def read_population(
             f"expected no messageBits in neurons of {name}, got the field; lava-dl fails on it, "
             f"these neurons send 0 and 1"
         )
-    stated = {key: read_scalar(neuron, key) for key in LIMITS}
-    changes += [
-        f"{key} {value} outside 0..{LIMITS[key]}"
-        for key, value in stated.items()
-        if not 0 <= value <= LIMITS[key]
-    ]
     return Population(
         name=name,
         shape=shape,
-        du=stated["iDecay"],
-        dv=stated["vDecay"],
-        # Lava shifts the mantissa in int32, so only its low 26 bits count.
-        vth=((stated["vThMant"] + (1 << 25)) & ((1 << 26) - 1)) - (1 << 25),
+        du=_decay(neuron, "iDecay", changes),
+        dv=_decay(neuron, "vDecay", changes),
+        vth=_threshold(neuron, changes),
         bias=bias,
     )
 
 
+def _decay(neuron: Fields, key: str, changes: list[str]) -> int:
+    """The rate of which Lava's factor 4096 - rate is that which it computes in the stored type.
+
+    Of iDecay netx takes 1 away, which the neuron adds again: no type shows it.
+
+    Raises:
+        FormatError: If Lava fails on the type: 8 bits do not hold 4096, and numpy multiplies a
+            register by uint64 in float64, which Lava cannot shift.
+    """
+    stated = read_scalar(neuron, key)
+    if np.iinfo(stated.dtype).max < DECAY_UNITY or stated.dtype == np.uint64:
+        raise FormatError(
+            f"expected {neuron.place}/{key} in 16 or 32 bits or int64, got {stated.dtype}, on "
+            f"which Lava fails; store it as int32"
+        )
+    with np.errstate(over="ignore"):
+        factor = DECAY_UNITY - stated
+    rate = DECAY_UNITY - int(factor)
+    changes += _changes(key, stated, acting=rate)
+    return rate
+
+
+def _threshold(neuron: Fields, changes: list[str]) -> int:
+    """The mantissa that acts: Lava shifts it in the stored type, whose upper bits are lost."""
+    stated = read_scalar(neuron, "vThMant")
+    mantissa = int(np.left_shift(stated, STATE_SHIFT)) >> STATE_SHIFT
+    changes += _changes("vThMant", stated, acting=mantissa)
+    return min(max(mantissa, -NEVER_FIRES), NEVER_FIRES)
+
+
+def _changes(key: str, stated: np.integer[Any], *, acting: int) -> list[str]:
+    """What does not fit the chip, or is not computed with as it is stated."""
+    if acting != stated:
+        return [f"{key} {stated} as {stated.dtype}, of which Lava makes {acting}"]
+    if not 0 <= acting <= LIMITS[key]:
+        return [f"{key} {acting} outside 0..{LIMITS[key]}"]
+    return []
+
+
 def _bias(layer: Fields, shape: tuple[int, ...], changes: list[str]) -> np.ndarray:
+    declared = layer.shape("bias")
+    count = math.prod(declared)
+    is_vector = len(shape) == 1 and (count == 1 or (count, *declared[-1:]) == shape * 2)
+    if not is_vector and declared not in (shape[::-1], shape[:1]):
+        raise FormatError(
+            f"expected {layer.place}/bias for each of {shape[0]} channels or neurons, got shape "
+            f"{list(declared)}; mend the layer"
+        )
     stated = read_whole(layer, "bias", changes)
-    bias = stated.astype(np.int16)  # Lava's own type: larger mantissas wrap
+    bias = stated.astype(BIAS.dtype)  # larger mantissas wrap
     if (bias != stated).any():
         changes.append(f"biases up to {int(np.abs(stated).max())} outside int16")
-    if len(shape) == 1 and bias.size in (1, shape[0]):
+    if is_vector:
         return np.broadcast_to(bias.reshape(-1), shape).copy()
-    if bias.shape == shape[::-1]:
+    if len(declared) == len(shape):
         return lava_to_map(bias)
-    if bias.ndim == 1 and bias.shape[0] == shape[0]:
-        return bias.reshape(-1, *(1 for _ in shape[1:]))
-    raise FormatError(
-        f"expected {layer.place}/bias for each of {shape[0]} channels or neurons, got shape "
-        f"{list(bias.shape)}; mend the layer"
-    )
+    return bias.reshape(-1, *(1 for _ in shape[1:]))

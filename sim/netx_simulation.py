@@ -7,14 +7,18 @@ import numpy as np
 import torch
 
 from ..core.axes import lava_to_map, lava_to_train, train_to_lava
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError, RangeError
 from ..core.progress import SILENT, Tracker
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
 from .netx import NetxNetwork, read_netx
 from .netx_input import NetxInput
-from .netx_layers import INPUT, misfit, refusal
+from .netx_layers import AS_LAVA, INPUT, misfit
+from .program import BIAS
 from .twin import Observer, Twin
+
+MAX_NEURON_STEPS = 1 << 28
+"""Spikes, u and v of so many take about 6 GiB."""
 
 
 def simulate_twin(
@@ -33,6 +37,7 @@ def simulate_twin(
         `s{k}` uint8 and with `trace` `u{k}`, `v{k}` int32, in Lava's axes.
 
     Raises:
+        ConfigError: If it would be larger than `MAX_NEURON_STEPS`.
         RangeError: If `strict` and a number does not fit the chip.
     """
     read = _opened(network, given, strict=strict)
@@ -92,17 +97,26 @@ def netx_request(network: Path, given: NetxInput) -> LavaRequest:
 
 def _opened(network: Path, given: NetxInput, *, strict: bool) -> NetxNetwork:
     """The network, after a warning for each layer, and for the input, that does not fit."""
-    read = read_netx(
-        network, message_bits=given.input_message_bits, payload=given.payload, strict=strict
-    )
+    read = read_netx(network, message_bits=given.input_message_bits, payload=given.payload)
+    _check_size(read, given, network)
     lines = list(read.warnings)
     if changes := list(given.changes()):
         lines.append(misfit(f"the input of {network}", changes))
     if strict and lines:
-        raise refusal(lines[0])
+        raise RangeError(f"{lines[0].removesuffix(AS_LAVA)}mend it, or do without strict")
     for line in lines:
         warnings.warn(line, stacklevel=3)
     return read
+
+
+def _check_size(read: NetxNetwork, given: NetxInput, path: Path) -> None:
+    """Refuses a run whose spikes and registers would not fit in memory."""
+    neurons = sum(p.size for p in read.program.populations)
+    if neurons * given.steps > MAX_NEURON_STEPS:
+        raise ConfigError(
+            f"expected at most {MAX_NEURON_STEPS} neurons times steps of {path}, got {neurons} "
+            f"times {given.steps}; run fewer steps"
+        )
 
 
 def _drives(
@@ -118,7 +132,7 @@ def _drives(
                 f"{None if given.input_bias is None else given.input_bias.shape}; Lava drives an "
                 f"input block by its bias alone"
             )
-        bias = lava_to_map(given.input_bias).astype(np.int16).astype(np.int32)
+        bias = lava_to_map(given.input_bias).astype(BIAS.dtype).astype(np.int32)
         return {}, {first.name: torch.from_numpy(bias)[None]}
     source = read.program.sources[0]
     if given.x is None or given.x.shape[:-1] != source.shape[::-1]:

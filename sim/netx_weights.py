@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Int
 
 from ..core.errors import FormatError
-from .program import STATE_SHIFT
+from .program import INT32, STATE_SHIFT
 
 MIXED_LOW, MIXED_HIGH = -256, 254
-INT32 = np.int32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,16 +92,16 @@ def _netx(weight: np.ndarray, place: str) -> tuple[np.ndarray, int, int]:
     bits = int(np.floor(np.log2(scale))) + signed
     even = next((n for n in range(8, 0, -1) if not (weight % (1 << n)).any()), 0)
     # A negative count empties the matrix: that is numpy's rule, and so what Lava computes.
-    return np.left_shift(weight.astype(INT32), INT32(bits)), bits, 8 - bits - (even - signed)
+    return np.left_shift(weight.astype(np.int32), np.int32(bits)), bits, 8 - bits - (even - signed)
 
 
 def _process(weight: np.ndarray, kept: int) -> np.ndarray:
     """Clipped and truncated by the sign mode that the weights themselves show."""
     inhibitory = weight.min() < 0 and weight.max() <= 0
     mixed = weight.min() < 0 < weight.max()
-    sign = INT32(-1 if inhibitory else 1)
+    sign = np.int32(-1 if inhibitory else 1)
     clipped = np.clip(sign * weight, -256 if mixed else 0, 255)
-    dropped = INT32(8 - kept + mixed)
+    dropped = np.int32(8 - kept + mixed)
     return sign * np.left_shift(np.right_shift(clipped, dropped), dropped)
 
 
@@ -122,4 +121,4 @@ def _loses_bits(largest: int, bits: int) -> bool:
 
     Up to six bits lost on top do not: the neuron shifts its activation left by as many.
     """
-    return bits > STATE_SHIFT and largest >= 1 << 31
+    return bits > STATE_SHIFT and largest >= INT32

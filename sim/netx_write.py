@@ -125,11 +125,6 @@ def _acts(population: Population, synapse: Synapse) -> tuple[object, ...]:
     bias = 0 if population.bias is None else population.bias
     filled = np.broadcast_to(bias, population.shape).astype(np.int64)
     delay = np.broadcast_to(np.asarray(synapse.delay), synapse.weight.shape[:2]).astype(np.int64)
-    geometry = (
-        (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
-        if synapse.is_conv
-        else ()
-    )
     return (
         population.shape,
         population.du,
@@ -140,5 +135,5 @@ def _acts(population: Population, synapse: Synapse) -> tuple[object, ...]:
         synapse.weight.astype(np.int64).tobytes(),
         synapse.shift,
         delay.tobytes(),
-        geometry,
+        synapse.geometry if synapse.is_conv else {},
     )

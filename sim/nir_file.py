@@ -6,7 +6,6 @@ from typing import Any
 
 import h5py
 import nir
-import numpy as np
 
 from ..core.errors import FormatError, SpikeproofError, UnsupportedNodeError
 from ..core.files import write_bytes
@@ -76,7 +75,7 @@ def _graph(file: h5py.File, path: Path) -> nir.NIRGraph:
     stored = graph.group("nodes")
     nodes = {name: _node(name, stored.group(name)) for name in stored.names()}
     metadata = _metadata(file, graph) if "metadata" in graph else {}
-    return nir.NIRGraph(nodes, _edges(file, graph), metadata=metadata, type_check=False)
+    return nir.NIRGraph(nodes, _edges(graph), metadata=metadata, type_check=False)
 
 
 def _node(name: str, stored: Fields) -> nir.NIRNode:
@@ -98,9 +97,8 @@ def _node(name: str, stored: Fields) -> nir.NIRNode:
         ) from error
 
 
-def _edges(file: h5py.File, graph: Fields) -> list[tuple[str, str]]:
-    graph.text("edges")  # refuses what is missing, linked, too large or no text
-    stored = np.asarray(file["node/edges"][()])  # type: ignore[index]
+def _edges(graph: Fields) -> list[tuple[str, str]]:
+    stored = graph.texts("edges")
     if stored.ndim != 2 or stored.shape[1] != 2:
         raise FormatError(
             f"expected pairs of node names as edges, got shape {stored.shape}; the file is damaged"

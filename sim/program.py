@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from ..core.errors import FormatError
+from ..core.errors import FormatError, RangeError
 from .interface import Encoding, Readout
 
 DECAY_UNITY = 4096
@@ -21,6 +22,12 @@ VTH_MAX = 131071
 """Largest threshold mantissa (17 bits)."""
 STATE_SHIFT = 6
 """Activations, biases and thresholds enter the 24-bit registers shifted left by six bits."""
+MAX_DELAY = 62
+"""Longest delay of a synapse in Lava (6 bits)."""
+BIAS = np.iinfo(np.int16)
+"""Range of a bias mantissa in Lava."""
+INT32 = 1 << 31
+"""Lava sums in -2^31..2^31 - 1, and a file states weights and the like in 32 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +66,13 @@ class Population:
         du, dv: Decays of u and v (`iDecay` and `vDecay` of a `.net` file); 0..4096 on the chip. A
             file may state more here and below, and Lava computes on with it.
         vth: Threshold mantissa; 17 bits on the chip.
-        bias: Bias mantissa, broadcastable to `shape`; int16 on the chip. None for none.
+        bias: Bias mantissa within int16, broadcastable to `shape`. None for none.
         phase: Which step of the reset cycle clears it: its depth behind the input.
         is_relay: A pure delay (one spike in, the same spike out): differentiated as the identity.
+
+    Raises:
+        FormatError: If the biases are no integers, or not of its shape.
+        RangeError: If a bias does not fit.
     """
 
     name: str
@@ -74,6 +85,7 @@ class Population:
     is_relay: bool = False
 
     def __post_init__(self) -> None:
+        self._check_bias_range()
         shape = () if self.bias is None else self.bias.shape
         fits = len(shape) <= len(self.shape) and all(
             n in (1, m) for n, m in zip(shape[::-1], self.shape[::-1], strict=False)
@@ -82,6 +94,21 @@ class Population:
             raise FormatError(
                 f"expected biases of population {self.name!r} for shape {self.shape}, got shape "
                 f"{shape}; state one a neuron or one a channel"
+            )
+
+    def _check_bias_range(self) -> None:
+        bias = self.bias
+        if bias is None:
+            return
+        if bias.dtype.kind not in "iu":
+            raise FormatError(
+                f"expected integer biases of population {self.name!r}, got {bias.dtype}; round them"
+            )
+        low, high = int(bias.min(initial=0)), int(bias.max(initial=0))
+        if low < BIAS.min or high > BIAS.max:
+            raise RangeError(
+                f"expected biases of population {self.name!r} within {BIAS.min}..{BIAS.max}, got "
+                f"{low}..{high}; Lava would wrap them, scale them down"
             )
 
     @property
@@ -139,6 +166,16 @@ class Synapse:
     def is_delayed(self) -> bool:
         """Whether delays are stated, if only zeros for each weight: Lava sums otherwise then."""
         return not isinstance(self.delay, int) or self.delay > 0
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Options of a convolution, as torch names them."""
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+        }
 
     @property
     def label(self) -> str:

@@ -14,8 +14,8 @@ from ..core.errors import FormatError
 from ..core.files import write_bytes
 from .hdf5 import Fields, open_hdf5
 from .interface import Encoding, Readout
-from .netx_fields import read_whole
 from .program import Population, Program, Source, Synapse
+from .whole_numbers import read_whole
 
 FORMAT = "spikeproof program 1"
 

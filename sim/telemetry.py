@@ -79,13 +79,7 @@ def fan_out(synapse: Synapse, shape: tuple[int, ...]) -> Float[Tensor, "*shape"]
     if not synapse.is_conv:
         return acting.sum(0).reshape(shape)
     reached = torch.ones((1, *synapse.output_shape(shape)), dtype=torch.float64)
-    geometry = {
-        "stride": synapse.stride,
-        "padding": synapse.padding,
-        "dilation": synapse.dilation,
-        "groups": synapse.groups,
-    }
-    return conv2d_input((1, *shape), acting, reached, **geometry)[0]  # type: ignore[arg-type]
+    return conv2d_input((1, *shape), acting, reached, **synapse.geometry)[0]
 
 
 def _measured(

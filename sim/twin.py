@@ -13,11 +13,11 @@ from ..core.progress import SILENT, Tracker
 from .clock import Clock, Window
 from .components import components
 from .estimators import Estimator
-from .exact_sums import channel_bounds, exact_dtype, self_test
+from .exact_sums import activation_bounds, exact_dtype, self_test
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
 from .kernel import Kernel, straight_through
-from .program import Population, Program, Source, Synapse
+from .program import BIAS, Population, Program, Source, Synapse
 from .recurrence import Answer, Link, run_loop
 
 
@@ -74,8 +74,14 @@ class Twin:
             estimator: How spikes are differentiated; None gives plain numbers.
             record: Whether to keep u and v of every population.
             tracker: Advanced by populations.
+
+        Raises:
+            DataError: If an input is missing, unknown, not whole or out of its source's range, or
+                a bias is no integer within int16.
+            UnsupportedNodeError: If a synapse is out of step with a window.
         """
         self._check_clock(clock)
+        self._check_names(inputs)
         trains = {s.name: self._train(s, inputs, clock) for s in self.program.sources}
         replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
         batch = _batch_size(trains, replaced)
@@ -169,9 +175,7 @@ class Twin:
     def _bound(self, population: Population) -> int:
         """Greatest |sum| into one neuron, before any right shift."""
         bounds = (
-            # A shift rounds down, which makes a negative sum larger.
-            -(-channel_bounds(synapse, **self._span(synapse.source)) >> synapse.shift)
-            << synapse.shift
+            activation_bounds(synapse, **self._span(synapse.source)) << synapse.shift
             for synapse in self.program.into(population.name)
         )
         return int(np.max(sum(bounds), initial=0))
@@ -201,7 +205,20 @@ class Twin:
                 f"expected biases [N, {', '.join(map(str, shape))}] for population {name!r}, got "
                 f"{list(bias.shape)}; check the axes"
             )
+        if bias.is_floating_point() or not _lies_in(bias, BIAS.min, BIAS.max):
+            raise DataError(
+                f"expected integer biases in {BIAS.min}..{BIAS.max} for population {name!r}, got "
+                f"{_extent(bias)} in {bias.dtype}; round or scale them"
+            )
         return bias.to(self.device, torch.int32)
+
+    def _check_names(self, inputs: Mapping[str, Tensor]) -> None:
+        known = [source.name for source in self.program.sources]
+        if unknown := [name for name in inputs if name not in known]:
+            raise DataError(
+                f"expected inputs among {known}, got {unknown[0]!r}; correct the name or leave it "
+                f"out"
+            )
 
     def _train(self, source: Source, inputs: Mapping[str, Tensor], clock: Clock) -> Tensor:
         x = inputs.get(source.name)
@@ -217,14 +234,16 @@ class Twin:
                 f"pad the input, only a window holds a single step"
             )
         x = x.to(self.device)
-        x = x if x.is_floating_point() else x.to(torch.float64)
+        if x.is_floating_point():
+            _check_whole(x.detach(), source.name)
+        else:
+            x = x.to(torch.float64)
         if not source.is_graded:
             return straight_through(x, lambda x: (x != 0).to(torch.float32))
-        low, high = (int(f(x.detach())) if x.numel() else 0 for f in (torch.min, torch.max))
-        if low < source.low or high > source.high:
+        if not _lies_in(x.detach(), source.low, source.high):
             raise DataError(
                 f"expected payloads of source {source.name!r} in {source.low}..{source.high}, got "
-                f"{low}..{high}; widen the source or check the encoding"
+                f"{_extent(x.detach())}; widen the source or check the encoding"
             )
         return x
 
@@ -273,6 +292,24 @@ def _batch_size(trains: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> i
             f"shorter ones"
         )
     return sizes.pop() if sizes else 1
+
+
+def _check_whole(x: Tensor, name: str) -> None:
+    """Refuses fractions, NaN and infinity: a chip has none of them."""
+    fractions = x.frac()  # NaN of NaN and of infinity
+    if fractions.any():
+        odd = float(x[fractions != 0][0])
+        raise DataError(
+            f"expected whole numbers from source {name!r}, got {odd:g}; round the input"
+        )
+
+
+def _lies_in(x: Tensor, low: int, high: int) -> bool:
+    return not x.numel() or (int(x.min()) >= low and int(x.max()) <= high)
+
+
+def _extent(x: Tensor) -> str:
+    return f"{float(x.min()):g}..{float(x.max()):g}"
 
 
 def _peak(bias: Tensor | None) -> int:

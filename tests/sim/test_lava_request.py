@@ -50,11 +50,6 @@ def test_long_delays_are_refused(delay):
         check_fit(small(delay=delay))
 
 
-def test_biases_that_lava_would_wrap_are_refused():
-    with pytest.raises(RangeError, match=r"biases of 'a' within int16, got 0..32768"):
-        check_fit(small(bias=np.array([0, 1, 32768])))
-
-
 def test_a_shifted_convolution_is_refused():
     program = chain()
     first, *others = program.synapses

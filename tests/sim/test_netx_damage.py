@@ -115,12 +115,13 @@ def linked_layer(file, path):
     file["layer/2"] = h5py.SoftLink("/elsewhere")
 
 
-def declared(shape, dtype):
-    """A weight that declares far more than the file holds."""
+def declared(shape, dtype, key="weight"):
+    """A field that declares far more than the file holds."""
 
     def edit(file, path):
-        del file["layer/3/weight"]
-        file.create_dataset("layer/3/weight", shape, dtype, chunks=True)
+        if key in file["layer/3"]:
+            del file[f"layer/3/{key}"]
+        file.create_dataset(f"layer/3/{key}", shape, dtype, chunks=True)
 
     return edited(edit)
 
@@ -185,6 +186,10 @@ def corpus():
         [4, 1 << 30, 9],
     ):
         bad[f"shape {shape}"] = changed(1, shape=np.array(shape))
+    for key in ("shape", "stride", "padding", "dilation", "groups"):
+        bad[f"{key} as floats"] = changed(1, **{key: np.array(conv[key], np.float32)})
+    for key in ("stride", "padding", "dilation", "groups"):
+        bad[f"{key} in a vector of one"] = changed(1, **{key: [1]})
     for key in ("stride", "dilation", "groups"):
         for value in (0, -1, [1, 2, 3], 1.5, 1 << 40):
             bad[f"{key} {value}"] = changed(1, **{key: value})
@@ -211,6 +216,12 @@ def corpus():
     for key in ("iDecay", "vDecay", "vThMant"):
         bad[f"{key} by neuron"] = changed(1, **{f"neuron/{key}": ramp(4)})
         bad[f"{key} with a fraction"] = changed(1, **{f"neuron/{key}": 10.5})
+        bad[f"{key} in a matrix"] = changed(1, **{f"neuron/{key}": [[10]]})
+        for kind in ("f2", "f4", "f8"):
+            bad[f"{key} as {kind}"] = changed(1, **{f"neuron/{key}": np.array(10, kind)})
+    for key in ("iDecay", "vDecay"):
+        for kind in ("i1", "u1", "u8", ">u8"):
+            bad[f"{key} as {kind}"] = changed(1, **{f"neuron/{key}": np.array(10, kind)})
         bad[f"{key} of 2^31"] = changed(1, **{f"neuron/{key}": 1 << 31})
     for value in (2.0**40, -(2.0**63), np.uint64(1 << 63), 1e300):
         bad[f"weight {value:g}"] = changed(1, weight=ramp(4, 1, 3, 2) * 0 + value)
@@ -225,6 +236,9 @@ def corpus():
     bad["neuron is a dataset"] = replaced("layer/1/neuron", 7)
     bad["a layer is a dataset"] = replaced("layer/2", 7)
     bad["layer is a dataset"] = replaced("layer", 7)
+    for key in ("weight", "bias"):
+        for value in (np.nan, [1, 2], [], "seven"):
+            bad[f"{key} {value} of an input block"] = ordered(block | {key: value}, conv)
     bad["all weights are zero"] = changed(3, weight=ramp(5, 24) * 0)
     bad["recurrence with delays"] = changed(4, delay=1)
     bad["a layer whose name is no text"] = edited(
@@ -250,6 +264,11 @@ def corpus():
         bad[f"a {kind} link"] = linked(kind)
     bad["a link to a pipe"] = edited(linked_pipe)
     bad["a linked layer"] = edited(linked_layer)
+    for shape in ((1, 1 << 29), (5, 1 << 27), (5, 25), (1 << 27,), (1 << 29, 1)):
+        bad[f"weights {shape} declared"] = declared(shape, "i1")
+    for key in ("type", "shape", "bias", "delay", "neuron/type", "neuron/vThMant", "neuron/iDecay"):
+        bad[f"2^29 values of {key} declared"] = declared((1 << 29,), "i1", key)
+    bad["a type of 2^30 letters declared"] = declared((1,), "S1073741824", "type")
     bad["2^40 weights declared"] = declared((1 << 20, 1 << 20), "i1")
     bad["2^62 weights declared"] = declared((1 << 31, 1 << 31), "f8")
     bad["large items declared"] = declared((5, 24), "S100000000")

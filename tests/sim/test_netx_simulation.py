@@ -135,7 +135,9 @@ X = np.ones((4, 6))
     ("arrays", "message"),
     [
         ({}, "expected x or input_bias in .*, got nothing"),
-        ({"y": X, "steps": 6}, "expected x or input_bias in .*, got y, steps"),
+        ({"steps": 6}, "expected x or input_bias in .*, got steps; add"),
+        ({"x": X, "steps": 6, "reset_intervall": 3}, "traces such as s0.*, got reset_intervall; c"),
+        ({"x": X, "steps": 6, "s": X, "u1x": X}, "traces such as s0 in .*, got s, u1x; correct"),
         ({"x": X}, "expected steps in .*, got none"),
         ({"x": X, "steps": 5}, r"x in .* 5 steps on its last axis, got \[4, 6\]"),
         ({"x": np.ones(()), "steps": 1}, r"1 steps on its last axis, got \[\]"),
