@@ -6,8 +6,9 @@ Where they do not, Lava changes them without a word; a Program says what acts, s
 import numpy as np
 
 from ..core.errors import RangeError, UnsupportedNodeError
+from .exact_sums import activation_bound
 from .fixed_point import STATE_MAX
-from .program import MAX_DELAY, Program, Source, Synapse
+from .program import INT32, MAX_DELAY, Program, Source, Synapse
 
 DENSE_LOW, DENSE_HIGH = -256, 255
 """Of a dense matrix with both signs; one without positive weights begins at −255."""
@@ -35,12 +36,22 @@ def _check_conv(synapse: Synapse, source: Source | None) -> None:
             f"expected no shift in the convolution {synapse.label}, got {synapse.shift}; only "
             f"Lava's dense synapses shift their sums"
         )
-    # Its delay is made of convolutions, each of which takes its sums modulo 2²⁴.
     low, high = (source.low, source.high) if source and source.is_graded else (0, 1)
     if synapse.delay and (low < -STATE_MAX or high >= STATE_MAX):
+        _check_delayed_sums(synapse, low=low, high=high)
+
+
+def _check_delayed_sums(synapse: Synapse, *, low: int, high: int) -> None:
+    """Refuses a delayed convolution that does not take all its sums modulo 2²⁴.
+
+    Its delay is made of convolutions, each of which takes the payload modulo 2²⁴. The last one does
+    so with its sums, and the same comes out unless a sum leaves 32 bits.
+    """
+    bound = activation_bound(synapse, low=min(low, -STATE_MAX), high=max(high, STATE_MAX))
+    if bound >= INT32:
         raise RangeError(
-            f"expected payloads within {-STATE_MAX}..{STATE_MAX - 1} in the delayed convolution "
-            f"{synapse.label}, got {low}..{high}; Lava would wrap them, delay the input itself"
+            f"expected sums below 2^31 or payloads within 24 bits in the delayed convolution "
+            f"{synapse.label}, got up to {bound} of payloads {low}..{high}; delay the input itself"
         )
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from ..core.errors import FormatError, RangeError
 from .interface import Encoding, Readout
@@ -80,7 +80,7 @@ class Population:
     du: int = DECAY_UNITY
     dv: int = 0
     vth: int
-    bias: Int[np.ndarray, "..."] | None = None
+    bias: Shaped[np.ndarray, "..."] | None = None
     phase: int = 0
     is_relay: bool = False
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ..core.errors import DataError, UnsupportedNodeError
@@ -198,7 +198,7 @@ class Twin:
         bias = np.broadcast_to(population.bias, population.shape).astype(np.int32)
         return torch.from_numpy(bias.copy()).to(self.device)
 
-    def _given_bias(self, name: str, bias: Int[Tensor, "N *shape"]) -> Tensor:
+    def _given_bias(self, name: str, bias: Tensor) -> Tensor:
         shape = self.program.population(name).shape
         if tuple(bias.shape[1:]) != shape:
             raise DataError(

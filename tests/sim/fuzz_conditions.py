@@ -1,5 +1,7 @@
 """Which of the hard cases a run has reached, measured on Lava's own traces."""
 
+import re
+
 import numpy as np
 
 from spikeproof.core.axes import lava_to_train
@@ -83,6 +85,11 @@ def _changed(words):
     return lambda fuzzed: any(words in change for change in fuzzed.changes)
 
 
+def _altered(key):
+    pattern = re.compile(rf"{key} \S+ as \w+, of which Lava makes")
+    return lambda fuzzed: any(pattern.search(change) for change in fuzzed.changes)
+
+
 def _is_one_signed(synapse):
     weight = synapse.weight
     return not synapse.is_conv and (weight.min() >= 0 or weight.max() <= 0)
@@ -126,6 +133,8 @@ STATIC = {
     "dense matrix that Lava rounds": _changed("of one sign, of which Lava rounds"),
     "dense matrix that Lava clips": _changed(f"outside -256..{MIXED_HIGH}"),
     "biases that Lava wraps": _changed("outside int16"),
+    "threshold that its stored type alters": _altered("vThMant"),
+    "decay of v that its stored type alters": _altered("vDecay"),
     "dense sum shifted right": _synapse(lambda s: s.shift > 0),
     "delay, one a synapse": _synapse(lambda s: isinstance(s.delay, int) and s.delay > 0),
     "delays, one a weight": _synapse(lambda s: not isinstance(s.delay, int)),

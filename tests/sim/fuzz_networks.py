@@ -36,6 +36,9 @@ ACTING = (SMALL, SMALL, MIXED, POSITIVE, NEGATIVE, NOT_POSITIVE)
 STATED = (*ACTING, BEYOND, SIGNS)
 KERNELS = (SMALL, SMALL, MIXED, POSITIVE, NEGATIVE, WRAPPING, HUGE)
 PAYLOADS = ((-1, 1), (-128, 127), (0, 255), (-100000, 90000), (-4000000, 3000000))
+DECAY_TYPES = ("i2", "u2", "i4", "u4", "i8")
+THRESHOLD_TYPES = ("i1", "u1", "i2", "u2", "i4", "i4", "i8", "i8")
+"""Those that a `.net` file may store these numbers in without an end of Lava."""
 CAST = 2**31
 """Lava casts the sums of a convolution from float64 to int32. Beyond, C leaves the result open."""
 
@@ -305,8 +308,13 @@ def _bias(rng, shapes):
 def _neuron(rng):
     fields = {
         "type": _pick(rng, ("CUBA", "LOIHI")),
-        "iDecay": _pick(rng, DECAYS),
-        "vDecay": _pick(rng, DECAYS),
-        "vThMant": _pick(rng, (*THRESHOLDS, -5, 131072)),
+        "iDecay": _typed(rng, DECAY_TYPES, DECAYS),
+        "vDecay": _typed(rng, DECAY_TYPES, (*DECAYS, 5000)),
+        "vThMant": _typed(rng, THRESHOLD_TYPES, (*THRESHOLDS, -5, 131072)),
     }
     return {f"neuron/{name}": value for name, value in fields.items()}
+
+
+def _typed(rng, types, pool):
+    """One number in one type, modulo its range where it does not fit."""
+    return np.array(_pick(rng, pool)).astype(_pick(rng, types))

@@ -96,10 +96,12 @@ def two_sources(rng):
 
 
 def delayed(rng):
-    """Delays: none and one a weight side by side, and a convolution's."""
+    """Delays: none and one a weight side by side; a convolution's of payloads beyond 24 bits."""
     conv = ramp(3, 1, 2, 2)
     program = Program(
-        sources=(Source(name="image", shape=(3, 4, 4), low=-5, high=7, message_bits=4),),
+        sources=(
+            Source(name="image", shape=(3, 4, 4), low=-(2**24), high=3 * 2**23, message_bits=27),
+        ),
         populations=(
             Population(name="a", shape=(3, 3, 3), dv=50, vth=12),
             Population(name="b", shape=(4,), du=2000, dv=10, vth=15, phase=3),
@@ -112,8 +114,9 @@ def delayed(rng):
         ),
         outputs=("b",),
     )
-    inputs = {"image": rng.integers(-5, 8, (16, 3, 4, 4))}
-    return Setting(program=program, inputs=inputs, steps=16, interval=7, offset=2)
+    image = rng.integers(-5, 8, (16, 3, 4, 4))
+    image[::3, 0, 1, 1], image[1::3, 1, 2, 2], image[2::3, 2] = 3 * 2**23, -(2**24), 2**23
+    return Setting(program=program, inputs={"image": image}, steps=16, interval=7, offset=2)
 
 
 def levelled_skip(rng):

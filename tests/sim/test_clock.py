@@ -53,6 +53,11 @@ def test_numbers_below_one_are_refused(numbers):
         LavaClock(**numbers)
 
 
+def test_the_window_of_a_sample_needs_resets():
+    with pytest.raises(ConfigError, match="with a reset interval for the window of a sample, got"):
+        LavaClock(steps=3).window(0, 0)
+
+
 def test_windows_without_steps_are_refused():
     with pytest.raises(ConfigError, match="expected at least 1 step, got 0"):
         Window(steps=0)

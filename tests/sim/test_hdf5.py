@@ -16,6 +16,11 @@ def fields(tmp_path):
         file["flag"], file["word"], file["letters"] = True, "word", np.array([b"letters"])
         file["nan"], file["inner/one"] = [1.0, np.nan], 1
         file["soft"] = h5py.SoftLink("/numbers")
+        file["empty"] = h5py.Empty("f4")
+        file["edges"] = np.array([[b"a", b"b"], [b"c", b"d"]])
+        file.create_dataset("pages", (1 << 20,), "S32", chunks=True)
+        file.create_dataset("small items", (1, (1 << 27) + 1), "i1", chunks=True)
+        file.create_dataset("page", (1,), "S33554432", chunks=True)
         file.create_dataset("large", (1 << 20, 1 << 10), "f8", chunks=True)
     with open_hdf5(tmp_path / "file.h5") as file:
         yield Fields(file, "file.h5")
@@ -26,6 +31,19 @@ def test_fields_of_each_kind_are_read(fields):
     assert fields.numbers("flag") == 1
     assert (fields.text("word"), fields.text("letters")) == ("word", "letters")
     assert fields.group("inner").numbers("one") == 1
+    assert fields.texts("edges").tolist() == [[b"a", b"b"], [b"c", b"d"]]
+
+
+def test_shapes_are_known_without_reading(fields):
+    assert fields.shape("numbers") == (2, 3)
+    assert fields.shape("flag") == ()
+    assert fields.shape("large") == (1 << 20, 1 << 10)
+
+
+def test_numbers_that_do_not_fit_in_memory_are_refused(fields, monkeypatch):
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *given: np.empty(1 << 60, np.int8))
+    with pytest.raises(FormatError, match="expected file.h5/numbers to be readable, got Unable to"):
+        fields.numbers("numbers")
 
 
 def test_names_are_known_without_reading(fields):
@@ -47,6 +65,20 @@ def test_names_are_known_without_reading(fields):
             "large",
             r"at most 134217728 numbers in file.h5/large, got shape \(1048576, 10",
         ),
+        (
+            "numbers",
+            "small items",
+            r"at most 134217728 numbers in .*, got shape \(1, 134217729\) of",
+        ),
+        (
+            "numbers",
+            "empty",
+            "expected file.h5/empty to hold a value, got a dataset that HDF5 call",
+        ),
+        ("shape", "empty", "expected file.h5/empty to hold a value, got a dataset that HDF5 calls"),
+        ("texts", "pages", "at most 16777216 bytes in file.h5/pages, got shape .* of .*S32; make"),
+        ("text", "page", "at most 16777216 bytes in file.h5/page, got shape .* of .*S33554432; m"),
+        ("texts", "numbers", "expected text in file.h5/numbers, got float64; rewrite"),
         ("text", "numbers", "expected text in file.h5/numbers, got float64"),
         ("group", "numbers", "expected file.h5 to hold a group 'numbers', got a dataset"),
         ("group", "other", "expected file.h5 to hold 'other', got"),

@@ -50,6 +50,40 @@ def test_long_delays_are_refused(delay):
         check_fit(small(delay=delay))
 
 
+def delayed(*, high, weight, delay=1):
+    """A convolution of two inputs."""
+    source = Source(name="x", shape=(1, 1, 2), low=0, high=high, message_bits=31)
+    return Program(
+        sources=(source,),
+        populations=(Population(name="a", shape=(1, 1, 1), vth=5),),
+        synapses=(
+            Synapse(
+                source="x", target="a", weight=np.full((1, 1, 1, 2), weight, np.int32), delay=delay
+            ),
+        ),
+        outputs=("a",),
+    )
+
+
+def test_sums_beyond_32_bits_of_delayed_payloads_beyond_24_are_refused():
+    with pytest.raises(
+        RangeError, match=r"delayed convolution x -> a, got up to 2147483648 of pay"
+    ):
+        check_fit(delayed(high=2**23, weight=128))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"high": 2**23 - 1, "weight": 128},
+        {"high": 2**23, "weight": 127},
+        {"high": 2**23, "weight": 128, "delay": 0},
+    ],
+)
+def test_delayed_payloads_whose_sums_lava_wraps_alike_fit(fields):
+    check_fit(delayed(**fields))
+
+
 def test_a_shifted_convolution_is_refused():
     program = chain()
     first, *others = program.synapses

@@ -4,6 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from spikeproof.core.errors import FormatError
+from spikeproof.sim import netx_layers
 from spikeproof.sim.netx import read_netx
 from spikeproof.sim.program import Source
 from spikeproof.tests.sim.netx_files import layers, neuron, ramp, write
@@ -100,6 +102,14 @@ def test_text_may_be_an_array_or_of_variable_length(tmp_path):
 def test_biases_of_maps_are_read(net, bias, expected):
     population = net(1, bias=bias).program.populations[0]
     np.testing.assert_array_equal(population.bias, expected)
+
+
+def test_a_layer_that_does_not_fit_in_memory_is_refused(net, monkeypatch):
+    monkeypatch.setattr(netx_layers, "dense_weights", lambda *given, **options: np.empty(1 << 55))
+    with pytest.raises(
+        FormatError, match="expected layer 3 of .*network.net to fit in memory, got"
+    ):
+        net()
 
 
 @pytest.mark.parametrize("bias", [7, [7], [7, 7, 7, 7, 7], [[7, 7, 7, 7, 7]]])

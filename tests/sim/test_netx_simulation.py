@@ -5,7 +5,13 @@ import h5py
 import numpy as np
 import pytest
 
-from spikeproof.core.errors import DataError, FormatError, RangeError, UnsupportedNodeError
+from spikeproof.core.errors import (
+    ConfigError,
+    DataError,
+    FormatError,
+    RangeError,
+    UnsupportedNodeError,
+)
 from spikeproof.sim import lava, netx_simulation
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.netx_input import NetxInput, read_input
@@ -198,14 +204,14 @@ def test_missing_x_is_refused(tmp_path):
         twin(write_net(tmp_path / "a.net"), x=None)
 
 
-def block(path):
-    """An input block of 2x3 neurons and one channel."""
+def block(path, shape=(1, 2, 3)):
+    """An input block, of 2x3 neurons and one channel."""
     with h5py.File(path, "w") as file:
         fields = {"type": "CUBA", "iDecay": 4096, "vDecay": 0, "vThMant": 131071}
         for name, value in fields.items():
             stored = np.bytes_(value) if isinstance(value, str) else value
             file[f"layer/0/neuron/{name}"] = stored
-        file["layer/0/type"], file["layer/0/shape"] = np.bytes_("input"), [1, 2, 3]
+        file["layer/0/type"], file["layer/0/shape"] = np.bytes_("input"), shape
     return path
 
 
@@ -319,6 +325,15 @@ def test_a_layer_without_neurons_integrates_and_never_fires(tmp_path):
     assert (np.diff(found["u0"][:, 1:]) == 399 * 64).all()
     np.testing.assert_array_equal(found["v0"], found["u0"])
     assert not found["s0"].any()
+
+
+@pytest.mark.parametrize("run", [simulate_twin, simulate_lava])
+def test_runs_that_no_memory_holds_are_refused_on_both_backends(tmp_path, run):
+    given = NetxInput(steps=1 << 20, input_bias=np.ones((1, 1, 1), np.int32))
+    network = block(tmp_path / "a.net", shape=[1, 1 << 11, 1 << 11])
+    message = "at most 268435456 neurons times steps of .*a.net, got 4194304 times 1048576; run f"
+    with pytest.raises(ConfigError, match=message):
+        run(network, given, trace=False, strict=False)
 
 
 def test_strict_takes_what_fits(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeproof.core.errors import FormatError
+from spikeproof.core.errors import FormatError, RangeError
 from spikeproof.sim.interface import Encoding, Readout
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.sim.programs import chain, classifier, ramp
@@ -70,6 +70,19 @@ def test_impossible_options_of_a_synapse_are_refused(options, message):
 def test_biases_that_do_not_fit_are_refused(shape):
     with pytest.raises(FormatError, match=r"biases of population 'y' for shape \(4, 3, 3\), got"):
         Population(name="y", shape=(4, 3, 3), vth=1, bias=ramp(*shape))
+
+
+def test_biases_that_are_no_integers_are_refused():
+    with pytest.raises(FormatError, match="integer biases of population 'y', got float64; round"):
+        Population(name="y", shape=(2,), vth=1, bias=np.array([0.5, 1]))
+
+
+@pytest.mark.parametrize("bias", [[32768, 0], [0, -32769]])
+def test_biases_beyond_int16_are_refused(bias):
+    found = f"{min(0, *bias)}..{max(0, *bias)}"
+    message = f"population 'y' within -32768..32767, got {found}; Lava would wrap them"
+    with pytest.raises(RangeError, match=message):
+        Population(name="y", shape=(2,), vth=1, bias=np.array(bias))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (4, 1, 1), (4, 3, 3), (3,)])

@@ -278,6 +278,20 @@ def bias_driven():
         ({"x": torch.zeros(3, 2, 7)}, r"for source 'x', got \[3, 2, 7\]"),
         ({"x": torch.full((3, 2, 8), 9)}, r"payloads of source 'x' in -8..8, got 9..9"),
         ({"x": torch.full((3, 2, 8), -9)}, r"payloads of source 'x' in -8..8, got -9..-9"),
+        ({"x": torch.full((3, 2, 8), 0.5)}, "expected whole numbers from source 'x', got 0.5; ro"),
+        ({"x": torch.full((3, 2, 8), -2.25)}, "expected whole numbers from source 'x', got -2.25"),
+        (
+            {"x": torch.full((3, 2, 8), torch.nan)},
+            "expected whole numbers from source 'x', got nan",
+        ),
+        (
+            {"x": torch.full((3, 2, 8), torch.inf)},
+            "expected whole numbers from source 'x', got inf",
+        ),
+        (
+            {"x": torch.zeros(3, 2, 8), "y": torch.zeros(3, 2, 8)},
+            r"expected inputs among \['x'\], got 'y'; correct the name or leave it out",
+        ),
         ({"x": torch.zeros(4, 2, 8)}, r"expected 3 steps of source 'x', got 4; cut or pad"),
         ({"x": torch.zeros(1, 2, 8)}, r"expected 3 steps of source 'x', got 1; cut or pad"),
     ],
@@ -285,6 +299,25 @@ def bias_driven():
 def test_inputs_that_do_not_fit_are_refused(inputs, message):
     with pytest.raises(DataError, match=message):
         Twin(chain(graded=True)).run(inputs, LavaClock(steps=3))
+
+
+def test_fractions_of_binary_input_are_refused():
+    with pytest.raises(DataError, match=r"expected whole numbers from source 'x', got 0\.5"):
+        Twin(chain()).run({"x": torch.full((3, 2, 8), 0.5)}, LavaClock(steps=3))
+
+
+@pytest.mark.parametrize(
+    ("bias", "found"),
+    [
+        (torch.full((1, 4), 1.5), r"1.5..1.5 in torch.float32"),
+        (torch.full((1, 4), 40000), r"40000..40000 in torch.int64"),
+        (torch.full((1, 4), -32769), r"-32769..-32769 in torch.int64"),
+    ],
+)
+def test_biases_that_lava_would_wrap_or_cut_are_refused(bias, found):
+    message = rf"integer biases in -32768\.\.32767 for population 'a', got {found}; round or"
+    with pytest.raises(DataError, match=message):
+        Twin(chain()).run({"x": torch.zeros(2, 1, 8)}, LavaClock(steps=2), biases={"a": bias})
 
 
 def test_biases_that_do_not_fit_are_refused():
