@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Int64
 
 from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields
@@ -119,13 +120,13 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
         )
     shape, changes = read_shape(layer), []
     given = build.populations[-1].shape if build.populations else build.declared
-    stated = layer.shape("weight")
-    if stated[4:] not in ((), (1,)) or len(stated) < 4 or given is None or len(given) != 3:
+    if given is None or len(given) != 3:
         raise FormatError(
-            f"expected {name} of {build.path} to have a weight [out, in, kH, kW] and an input "
-            f"(C, H, W), got {list(stated)} and {given}; state the input's shape"
+            f"expected an input (C, H, W) of {name} of {build.path}, got {given}; state the "
+            f"input's shape"
         )
-    weight = read_whole(layer, "weight", changes).reshape(stated[:4])
+    groups = int(read_scalar(layer, "groups", shapes=((),)))
+    weight = _kernels(layer, (shape[0], given[0]), groups, changes)
     population = read_population(layer, name, shape, changes)
     synapse = Synapse(
         source=build.entry(given),
@@ -134,11 +135,25 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
         stride=read_pair(layer, "stride"),
         padding=read_pair(layer, "padding"),
         dilation=read_pair(layer, "dilation"),
-        groups=int(read_scalar(layer, "groups", shapes=((),))),
+        groups=groups,
     )
     _check_padding(synapse, given, layer.place)
     build.synapses.append(synapse)
     build.add(population, changes)
+
+
+def _kernels(
+    layer: Fields, channels: tuple[int, int], groups: int, changes: list[str]
+) -> Int64[np.ndarray, "out in kH kW"]:
+    """Weights of a convolution, a trailing axis of one left out."""
+    stated = layer.shape("weight")
+    joined = (stated[0], stated[1] * groups) if len(stated) > 3 else ()
+    if joined != channels or stated[4:] not in ((), (1,)):
+        raise FormatError(
+            f"expected {layer.place}/weight [out, in/groups, kH, kW] from {channels[1]} channels "
+            f"to {channels[0]} in {groups} groups, got {list(stated)}; mend the layer"
+        )
+    return read_whole(layer, "weight", changes).reshape(stated[:4])
 
 
 def _flatten(build: Build, layer: Fields, name: str) -> None:
