@@ -1,5 +1,6 @@
 """HDF5 files from strangers: nothing is read before its size, place and type are known."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +100,7 @@ class Fields:
                 raise FormatError(
                     f"expected numbers in {place}, got {_kind(item)}; rewrite the field"
                 )
-            if item.size > MAX_NUMBERS:
+            if math.prod(item.shape) > MAX_NUMBERS:
                 raise _too_large(place, f"{MAX_NUMBERS} numbers", item)
             value = np.asarray(item[()])
             if value.dtype.kind == "f" and not np.isfinite(value).all():
