@@ -174,8 +174,16 @@ def _readable(place: str) -> Iterator[None]:
         yield
     except SpikeproofError:
         raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except MemoryError as error:
+        raise FormatError(
+            f"expected {place} to fit in memory, got {_reason(error)}; make it smaller"
+        ) from error
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+        reason = _reason(error)
         raise FormatError(
             f"expected {place} to be readable, got {reason}; the file is damaged"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -309,7 +309,7 @@ def _lies_in(x: Tensor, low: int, high: int) -> bool:
 
 
 def _extent(x: Tensor) -> str:
-    return f"{float(x.min()):g}..{float(x.max()):g}"
+    return f"{float(x.min()):g}..{float(x.max()):g}" if x.numel() else "none"
 
 
 def _peak(bias: Tensor | None) -> int:
