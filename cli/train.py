@@ -24,6 +24,9 @@ def train(
         list[str] | None, typer.Option("--set", help="key=value, as often as wanted.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="First N training and test samples.")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend damaged recordings instead of refusing them.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", min=0)] = None,
     device: Device = "auto",
@@ -46,7 +49,9 @@ def train(
 
     with _one_voice():
         recipe = _recipe(preset, config, set_ or [], seed)
-        read = load(data, limit=limit)
+        tracker = RichTracker()
+        frames = recipe.network.frames
+        read = load(data, limit=limit, frames=frames, mend=repair, tracker=tracker)
         result = run(
             recipe.train,
             recipe.network.network(read),
@@ -57,7 +62,7 @@ def train(
             nodes=nodes,
             resume=resume,
             tensorboard=tensorboard,
-            tracker=RichTracker(),
+            tracker=tracker,
         )
     if is_follower():
         return

@@ -16,7 +16,8 @@ MAX_CLASSES = 2**16
 class ImageData:
     """A training and a test part on the uint8 lattice, both in their official order.
 
-    Images are uint8 `[N, C, H, W]`, labels int64 `[N]`. The arrays are annotated plainly, because
+    Images are uint8 `[N, C, H, W]`, or stacks of T frames of events `[N, T·C, H, W]` where `steps`
+    says T; labels are int64 `[N]`. The arrays are annotated plainly, because
     this class is where foreign ones are checked.
 
     Raises:
@@ -30,6 +31,7 @@ class ImageData:
     test_images: np.ndarray
     test_labels: np.ndarray
     classes: tuple[str, ...]
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         for part, images, labels in (
@@ -48,12 +50,22 @@ class ImageData:
                 f"expected training and test images of one size in {self.name}, got "
                 f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}; crop or pad them"
             )
+        if self.steps is not None and self.train_images.shape[1] % self.steps:
+            raise DataError(
+                f"expected stacks of {self.steps} frames in {self.name}, got "
+                f"{self.train_images.shape[1]} channels; stack whole frames"
+            )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(C, H, W)` of one image."""
+        """`(C, H, W)` of one image or frame."""
         channels, height, width = self.train_images.shape[1:]
-        return channels, height, width
+        return channels // (self.steps or 1), height, width
+
+    @property
+    def train_maps(self) -> np.ndarray:
+        """All training images or frames, `[N or N·T, C, H, W]`."""
+        return self.train_images.reshape(-1, *self.image_shape)
 
     def first(self, count: int) -> "ImageData":
         """The first `count` training and the first `count` test images, copied."""

@@ -1,4 +1,4 @@
-"""Image data sets by their SPEC, and the split of the training part."""
+"""Data sets by their SPEC, and the split of the training part."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,12 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from ..core.errors import ConfigError
+from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
 from .cifar import read_cifar10, read_cifar100
 from .digits import read_digits
+from .event_data import FINDERS, read_events
+from .frames import FrameConfig
 from .idx import read_fashion_mnist, read_mnist
 from .image_data import ImageData, fingerprint
 from .npz_file import read_npz
@@ -40,25 +43,43 @@ class Part:
         return len(self.indices)
 
 
-def load(spec: str, *, limit: int | None = None) -> ImageData:
-    """Reads an image data set.
+def load(
+    spec: str,
+    *,
+    limit: int | None = None,
+    frames: FrameConfig | None = None,
+    mend: bool = False,
+    tracker: Tracker = SILENT,
+) -> ImageData:
+    """Reads a data set of images, or of recordings as stacks of frames.
 
     Args:
-        spec: `digits`, `npz:FILE`, `cifar10:DIR`, `cifar100:DIR`, `mnist:DIR`, `fashion-mnist:DIR`.
-        limit: Keep only the first `limit` training and the first `limit` test images of the
+        spec: A kind of `spec.KINDS`, with the path of its data: `digits`, `npz:FILE`,
+            `cifar10:DIR`, `nmnist:DIR`, ...
+        limit: Keep only the first `limit` training and the first `limit` test samples of the
             official order; all where there are fewer.
+        frames: How recordings become frames; None for ten of equally many events each.
+        mend: Mend damaged recordings instead of refusing them.
+        tracker: Where progress on recordings is reported.
 
     Returns:
-        Images uint8 `[N, C, H, W]` and labels int64 `[N]`, in official order.
+        Images uint8 `[N, C, H, W]`, or stacks `[N, T·2, H, W]`, and labels int64 `[N]`, in official
+        order.
 
     Raises:
-        ConfigError: If the SPEC is unknown or asks for events, or `limit` is below 1.
+        ConfigError: If the SPEC is unknown, or `limit` is below 1.
         DataError: If the data is missing, unreadable, empty or of the wrong dtype or shape.
         FormatError: If a file is truncated, foreign, or larger than what is read.
+        MissingAbilityError: If the package that decodes recordings is not installed.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"expected a limit of at least 1, got {limit}; leave it out for all")
     source = parse_spec(spec)
+    if source.kind in FINDERS and source.path is not None:
+        config = frames or FrameConfig()
+        return read_events(
+            source.kind, source.path, config, limit=limit, mend=mend, tracker=tracker
+        )
     data = read_digits() if source.path is None else READERS[source.kind](source.path)
     return data if limit is None else data.first(limit)
 

@@ -13,7 +13,7 @@ IMAGE_KINDS: dict[str, str | None] = {
     "mnist": "DIR",
     "fashion-mnist": "DIR",
 }
-"""Kinds that can be read, with what their argument is."""
+"""Kinds of images, with what their argument is."""
 
 EVENT_KINDS: dict[str, str | None] = {
     "nmnist": "DIR",
@@ -21,7 +21,9 @@ EVENT_KINDS: dict[str, str | None] = {
     "dvs-gesture": "DIR",
     "aedat": "DIR",
 }
-"""Kinds that are known by name only: recordings of events."""
+"""Kinds whose recordings of events become frames."""
+
+KINDS = IMAGE_KINDS | EVENT_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +38,12 @@ def parse_spec(text: str) -> DataSpec:
     """Splits `kind:argument` at its first colon; `~` in a path is the home folder.
 
     Raises:
-        ConfigError: If the kind is unknown or a recording of events, the argument is missing, or
-            there is one too many.
+        ConfigError: If the kind is unknown, the argument is missing, or there is one too many.
     """
     kind, colon, argument = text.partition(":")
-    if kind in EVENT_KINDS:
-        raise ConfigError(
-            f"expected an image data set, got {text!r}; event input is not supported by this "
-            f"version, use one of {known_specs()}"
-        )
-    if kind not in IMAGE_KINDS:
+    if kind not in KINDS:
         raise ConfigError(f"expected a data set among {known_specs()}, got {text!r}; name one")
-    wanted = IMAGE_KINDS[kind]
+    wanted = KINDS[kind]
     if wanted is None and colon:
         raise ConfigError(f"expected {kind!r} without an argument, got {text!r}; write {kind!r}")
     if wanted is None:
@@ -59,7 +55,7 @@ def parse_spec(text: str) -> DataSpec:
 
 def known_specs() -> str:
     """The SPECs that can be read, for messages and help."""
-    return ", ".join(form(kind, argument) for kind, argument in IMAGE_KINDS.items())
+    return ", ".join(form(kind, argument) for kind, argument in KINDS.items())
 
 
 def form(kind: str, argument: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..core.errors import ConfigError
+from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData
 from ..datasets.lattice import channel_std, lattice_mean
 from ..sim.neuron import FUSED, KERNELS
@@ -166,7 +167,10 @@ def _check_range(
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """What of a `NetworkConfig` does not follow from the data; None takes the usual value."""
+    """What of a `NetworkConfig` does not follow from the data; None takes the usual value.
+
+    `frame_size` is rows and columns of a frame; None keeps the sensor's.
+    """
 
     architecture: str | None = None
     steps: int = 8
@@ -176,6 +180,9 @@ class NetworkOptions:
     widths: tuple[int, ...] | None = None
     hidden: tuple[int, ...] | None = None
     encoding: str = "direct"
+    frame_binning: str = "count"
+    frame_unit: int = 1
+    frame_size: int | None = None
     readout: str = "membrane"
 
     def network(self, data: ImageData) -> NetworkConfig:
@@ -183,19 +190,32 @@ class NetworkOptions:
 
         Raises:
             ConfigError: If no architecture is named and none is usual for the image size, or the
-                network takes frames of events.
+                network takes images and the data are recordings, or the other way round.
             DataError: If a channel of the training images never varies.
         """
-        if self.encoding != "direct":
+        wanted, what = ("direct", "images") if data.steps is None else ("frames", "recordings")
+        if self.encoding != wanted:
             raise ConfigError(
-                f"expected encoding 'direct' for the images of {data.name}, got "
-                f"{self.encoding!r}; choose a preset for images"
+                f"expected encoding {wanted!r} for the {what} of {data.name}, got "
+                f"{self.encoding!r}; choose a preset for {what}"
             )
+        maps, is_direct = data.train_maps, data.steps is None
+        spread = channel_std(maps)
         return self.shaped(
             data.image_shape,
             classes=len(data.classes),
-            mean=lattice_mean(data.train_images),
-            std=tuple(value / 255 for value in channel_std(data.train_images)),
+            mean=lattice_mean(maps) if is_direct else (0,) * len(spread),
+            std=tuple(value / 255 for value in spread) if is_direct else spread,
+        )
+
+    @property
+    def frames(self) -> FrameConfig | None:
+        """How recordings become the network's input; None for a network that takes images."""
+        if self.encoding != "frames":
+            return None
+        size = None if self.frame_size is None else (self.frame_size, self.frame_size)
+        return FrameConfig(
+            steps=self.steps, binning=self.frame_binning, size=size, unit=self.frame_unit
         )
 
     def shaped(
@@ -218,8 +238,10 @@ class NetworkOptions:
             "widths": plan.widths if self.widths is None else self.widths,
             "hidden": plan.hidden if self.hidden is None else self.hidden,
         }
+        options = asdict(self) | chosen
+        del options["frame_size"]
         return NetworkConfig(
-            **(asdict(self) | chosen),
+            **options,
             input_shape=input_shape,
             classes=classes,
             mean=mean,

@@ -106,8 +106,9 @@ def run(
 
 
 def _check_fit(network: NetworkConfig, data: ImageData) -> None:
-    if network.input_shape != data.image_shape or network.classes != len(data.classes):
+    sample = data.train_images.shape[1:]
+    if network.sample_shape != sample or network.classes != len(data.classes):
         raise ConfigError(
-            f"expected a network for images {data.image_shape} in {len(data.classes)} classes, got "
-            f"one for {network.input_shape} in {network.classes}; use the data it was made for"
+            f"expected a network for samples {sample} in {len(data.classes)} classes, got one for "
+            f"{network.sample_shape} in {network.classes}; use the data it was made for"
         )

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..core.axes import stacks_to_train
 from ..core.errors import DataError
 from ..sim.estimators import estimator
 from ..sim.neuron import kernel
@@ -57,7 +58,10 @@ class SpikingNetwork(nn.Module):
             self.register_buffer(key, buffer, persistent=False)
 
     def forward(self, x: Float[Tensor, "*T N C H W"]) -> Float[Tensor, "N K"]:
-        """Logits of images [N, C, H, W] in [0, 1], or of frames [T, N, C, H, W] of event counts.
+        """Logits of images [N, C, H, W] in [0, 1], or of frames.
+
+        Frames are stacks [N, T·C, H, W] in [0, 1], as attacks move them, or trains [T, N, C, H, W]
+        of payloads 0 to 255, as the chip takes them.
 
         Raises:
             DataError: If the input has another shape than the network's.
@@ -88,13 +92,16 @@ class SpikingNetwork(nn.Module):
         """The input current, at every step or, for images, of each of them."""
         config, std = self.config, self.std.to(x.dtype)
         is_direct = config.encoding == "direct"
+        channels, *size = config.input_shape
+        if not is_direct and x.ndim == 4 and x.shape[1:] == (config.steps * channels, *size):
+            x = stacks_to_train(x * LATTICE, config.steps)
         before = x.shape[: -len(config.input_shape)]
         right = len(before) == 1 if is_direct else len(before) == 2 and before[0] == config.steps
         if not right or x.shape[len(before) :] != config.input_shape:
-            wanted = "images [N" if is_direct else f"frames [{config.steps}, N"
             raise DataError(
-                f"expected {wanted}, {', '.join(map(str, config.input_shape))}], got "
-                f"{list(x.shape)}; use the data set the network was made for"
+                f"expected {'images' if is_direct else f'stacks of {config.steps} frames'} "
+                f"[N, {', '.join(map(str, config.sample_shape))}], got {list(x.shape)}; use the "
+                "data set the network was made for"
             )
         return (x * LATTICE - self.mean.to(x.dtype)) / (LATTICE * std) if is_direct else x / std
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..datasets.frames import FrameConfig
 
 NEURONS = ("if", "lif")
 ENCODINGS = ("direct", "frames")
@@ -26,10 +27,13 @@ class NetworkConfig:
         widths: Channels of each convolution.
         hidden: Neurons of each hidden dense layer.
         encoding: `direct` shows the same image at every step; `frames` takes T frames of events.
+        frame_binning, frame_unit: For `frames`, how recordings become them: `FrameConfig`'s binning
+            and unit.
         readout: `membrane` averages the last layer's output over the steps (the published code);
             `spikes` counts what a last population fires (Liu et al. 2024, Eq. 8).
         mean: Lattice mean of each channel, 0..255; 0 for `frames`, whose empty cells stay empty.
-        std: Standard deviation of each channel in input units (0 to 1), or in events a cell.
+        std: Standard deviation of each channel in input units (0 to 1), or for `frames` in
+            what a cell holds.
 
     Raises:
         ConfigError: If a value is out of range, or values contradict each other.
@@ -45,6 +49,8 @@ class NetworkConfig:
     widths: tuple[int, ...]
     hidden: tuple[int, ...]
     encoding: str = "direct"
+    frame_binning: str = "count"
+    frame_unit: int = 1
     readout: str = "membrane"
     mean: tuple[int, ...]
     std: tuple[float, ...]
@@ -54,6 +60,24 @@ class NetworkConfig:
         _check_neuron(self)
         _check_sizes(self)
         _check_encoding(self)
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)` of an image, or `(T·C, H, W)` of a stack of frames."""
+        channels, height, width = self.input_shape
+        return channels * (self.steps if self.encoding == "frames" else 1), height, width
+
+    @property
+    def frames(self) -> FrameConfig | None:
+        """How recordings become its input; None for a network that takes images."""
+        if self.encoding != "frames":
+            return None
+        return FrameConfig(
+            steps=self.steps,
+            binning=self.frame_binning,
+            size=self.input_shape[1:],
+            unit=self.frame_unit,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

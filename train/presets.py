@@ -12,22 +12,43 @@ INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
     "cifar": ((3, 32, 32), 10),
     "cifar100": ((3, 32, 32), 100),
     "dvs": ((2, 48, 48), 10),
+    "nmnist": ((2, 32, 32), 10),
+    "aedat": ((2, 32, 32), 7),
     "mnist": ((1, 28, 28), 10),
     "fashion": ((1, 28, 28), 10),
 }
-"""Shape of an input and number of classes: `cifar` is CIFAR-10, `dvs` CIFAR10-DVS in frames."""
+"""Shape of an input and number of classes: `cifar` is CIFAR-10, `dvs` CIFAR10-DVS in frames,
+`aedat` objects before a DVS128."""
+
+DVS_UNIT = 32
+DVS_CELL = DVS_UNIT / 255
+"""The published frames count an event as 1, and their changes are fractions of that; in ours it is
+so much of the input's range, which leaves room for them on the chip's lattice. Lengths become
+shorter by this factor, and λ by its square."""
 
 PENALTY_WEIGHTS: dict[tuple[str, str], float] = {
     ("cifar", "sr"): 0.008,
     ("cifar", "srstar"): 0.002,
     ("cifar100", "sr"): 0.002,
     ("cifar100", "srstar"): 0.001,
-    ("dvs", "sr"): 0.002,
-    ("dvs", "srstar"): 0.002,
+    ("dvs", "sr"): 0.002 * DVS_CELL**2,
+    ("dvs", "gr"): 0.002 * DVS_CELL**2,
+    ("dvs", "srstar"): 0.002 * DVS_CELL**2,
     ("cifar", "gr"): 0.002,
+    ("nmnist", "sr"): 1.2e-3,
+    ("nmnist", "srstar"): 3e-4,
+    ("aedat", "sr"): 1.2e-3,
+    ("aedat", "srstar"): 3e-4,
 }
 """λ of Liu et al. 2024, appendix D, for the squared form; other data sets take CIFAR-10's. None is
-published for GR: that is ours."""
+published for GR, N-MNIST and `aedat`: those are ours."""
+
+PENALTY_STEPS: dict[str, dict[str, Any]] = {
+    "dvs": {"penalty_step": 0.01 * DVS_CELL},
+    "nmnist": {"penalty_step": 1 / 255},
+    "aedat": {"penalty_step": 1 / 255},
+}
+"""h where it is not the published 0.01 of an input in [0, 1]."""
 
 RAT: dict[str, Any] = {"orthogonality_weight": 5e-4, "weight_decay": 0.0}
 """β of RAT's published script. What it attacked with is not known for sure; ours attacks as AT."""
@@ -59,6 +80,7 @@ def _train(dataset: str, name: str, base: TrainConfig, attack: dict[str, Any]) -
     if method.penalty:
         weight = PENALTY_WEIGHTS.get((dataset, name), PENALTY_WEIGHTS["cifar", name])
         options["penalty_weight"] = weight
+        options |= PENALTY_STEPS.get(dataset, {})
     return replace(base, method=name, **options)
 
 
@@ -115,11 +137,23 @@ CIFAR_SMALL_EPOCHS = {
 CIFAR_SMALL_NETWORK = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 CIFAR100_SMALL_NETWORK = NetworkOptions(architecture="wrn10-1", widths=(8, 16, 32, 64), steps=4)
 
-DVS = replace(PAPER, batch_size=24)
-DVS_ATTACK: dict[str, Any] = {"attack": "fgsm"}
+DVS = replace(PAPER, batch_size=24, validation_epsilon=0.031 * DVS_CELL)
+DVS_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 2 / 255 * DVS_CELL}
 """T = 10, batch 24, FGSM in 2/255: Liu et al. 2024, Table 5."""
-DVS_NETWORK = NetworkOptions(architecture="vgg11", encoding="frames", steps=10)
-DVS_SMALL_NETWORK = replace(CIFAR_SMALL_NETWORK, encoding="frames", steps=10)
+DVS_NETWORK = NetworkOptions(
+    architecture="vgg11", encoding="frames", steps=10, frame_size=48, frame_unit=DVS_UNIT
+)
+DVS_SMALL_NETWORK = replace(
+    CIFAR_SMALL_NETWORK, encoding="frames", steps=10, frame_size=48, frame_unit=DVS_UNIT
+)
+
+NMNIST = replace(PAPER, epochs=12, batch_size=32, augment=False, validation_epsilon=1 / 255)
+NMNIST_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 1 / 255}
+"""On counts of events: one more or less in a cell."""
+NMNIST_NETWORK = NetworkOptions(
+    architecture="conv-28", encoding="frames", steps=6, frame_size=32, frame_binning="time"
+)
+AEDAT_NETWORK = replace(NMNIST_NETWORK, frame_binning="count")
 
 GREY = replace(PAPER, epochs=50, augment=False)
 GREY_SMALL = replace(GREY, epochs=5, validation_limit=200)
@@ -153,6 +187,8 @@ PRESETS: dict[str, Recipe] = {
         epochs=CIFAR_SMALL_EPOCHS,
         suffix="-small",
     ),
+    **_table("nmnist", NMNIST, NMNIST_NETWORK, attack=NMNIST_ATTACK),
+    **_table("aedat", NMNIST, AEDAT_NETWORK, attack=NMNIST_ATTACK),
     **_table("mnist", replace(GREY, validation_epsilon=0.1), GREY_NETWORK, attack=_attack(0.1)),
     **_table(
         "mnist",

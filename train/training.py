@@ -205,7 +205,8 @@ class Training:
             index = send(chosen, self.fabric.device)
             x = self.images[index]
             if self.augmentation is not None:
-                mean = self.network.config.mean
+                config = self.network.config
+                mean = config.mean * (config.sample_shape[0] // len(config.mean))
                 x = augment(x, mean=mean, config=self.augmentation, generator=draws)
             share = self.team.share(len(index))
             yield _to_unit(share.of(x)), share.of(self.labels[index]), share

@@ -27,9 +27,8 @@ def test_parse_spec_names_the_known_kinds_for_an_unknown_one(text):
 
 
 @pytest.mark.parametrize("kind", EVENT_KINDS)
-def test_parse_spec_refuses_events_clearly(kind):
-    with pytest.raises(ConfigError, match="event input is not supported by this version"):
-        parse_spec(f"{kind}:somewhere")
+def test_parse_spec_takes_recordings(kind):
+    assert parse_spec(f"{kind}:some/where") == DataSpec(kind=kind, path=Path("some/where"))
 
 
 @pytest.mark.parametrize("kind", [kind for kind, argument in IMAGE_KINDS.items() if argument])

@@ -137,9 +137,12 @@ def test_options_refuse_an_unusual_size_without_an_architecture(digits):
         NetworkOptions().network(data)
 
 
+SMALL_ALREADY = ("digits", "nmnist", "aedat")
+
+
 def test_presets_cover_every_data_set_and_method():
     full = {f"{dataset}-{method}" for dataset, method in product(INPUTS, METHODS)}
-    small = {f"{name}-small" for name in full if not name.startswith("digits-")}
+    small = {f"{name}-small" for name in full if name.split("-")[0] not in SMALL_ALREADY}
     assert set(PRESETS) == full | small
     assert all(name.split("-")[1] == recipe.train.method for name, recipe in PRESETS.items())
 
@@ -162,11 +165,21 @@ def test_preset_builds_its_network_and_objective(name):
 
 def test_dvs_presets_are_the_published_settings():
     recipe = preset("dvs-srstar")
-    assert recipe.network == NetworkOptions(architecture="vgg11", encoding="frames", steps=10)
-    assert recipe.train == TrainConfig(
-        method="srstar", penalty_weight=0.002, batch_size=24, attack="fgsm"
+    assert recipe.network == NetworkOptions(
+        architecture="vgg11", encoding="frames", steps=10, frame_size=48, frame_unit=32
     )
-    assert preset("dvs-sr").train.penalty_weight == 0.002
+    assert (recipe.train.method, recipe.train.batch_size, recipe.train.attack) == (
+        *("srstar", 24),
+        "fgsm",
+    )
+
+
+def test_dvs_presets_measure_lengths_in_published_frames():
+    train, cell = preset("dvs-srstar").train, 32 / 255
+    assert train.epsilon / cell == pytest.approx(2 / 255)
+    assert train.penalty_step / cell == pytest.approx(0.01)
+    assert train.penalty_weight / cell**2 == pytest.approx(0.002)
+    assert train.validation_epsilon == pytest.approx(1 / 255, rel=0.01)
 
 
 def test_presets_for_frames_refuse_images(digits):

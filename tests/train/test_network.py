@@ -195,9 +195,16 @@ def test_equal_frames_are_an_image(make_network, images):
     torch.testing.assert_close(events(x.expand(4, *x.shape)), direct(x), rtol=0, atol=1e-12)
 
 
+def test_stacks_are_trains_of_payloads(make_network):
+    network = make_network(encoding="frames", mean=(0,))
+    stacks = torch.randint(0, 9, (3, 4, 8, 8), generator=torch.Generator().manual_seed(1)) / 255
+    trains = (255 * stacks).round().unflatten(1, (4, 1)).transpose(0, 1)
+    torch.testing.assert_close(network(stacks), network(trains), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(3, 2, 1, 8, 8), (2, 1, 8, 8), (4, 2, 1, 8, 9)])
 def test_other_frames_are_refused(make_network, shape):
-    with pytest.raises(DataError, match=r"expected frames \[4, N, 1, 8, 8\], got \[.*; use"):
+    with pytest.raises(DataError, match=r"expected stacks of 4 frames \[N, 4, 8, 8\], got \["):
         make_network(encoding="frames", mean=(0,))(torch.zeros(shape))
 
 
