@@ -18,7 +18,7 @@ def components(program: Program) -> list[tuple[Population, ...]]:
     edges = [
         (numbers[s.source], numbers[s.target]) for s in program.synapses if s.source in numbers
     ]
-    group_of = _groups(len(numbers), edges)
+    group_of = strongly_connected(len(numbers), edges)
     feeding: dict[int, set[int]] = {int(group): set() for group in group_of}
     for source, target in edges:
         if group_of[source] != group_of[target]:
@@ -39,8 +39,8 @@ def in_order(program: Program) -> tuple[Population, ...] | None:
     return tuple(population for (population,) in groups)
 
 
-def _groups(size: int, edges: list[tuple[int, int]]) -> np.ndarray:
-    """Number of the strongly connected component of each node."""
+def strongly_connected(size: int, edges: list[tuple[int, int]]) -> np.ndarray:
+    """Number of the strongly connected component of each node, for edges by number."""
     rows, columns = np.array(edges, dtype=int).reshape(-1, 2).T
     graph = csr_matrix((np.ones(len(edges)), (rows, columns)), shape=(size, size))
     _, labels = connected_components(graph, connection="strong")

@@ -32,7 +32,7 @@ def read_nir(path: Path) -> nir.NIRGraph:
     """Reads a NIR graph of any framework and checks each node.
 
     NIR's own type check is off: it computes wrong shapes for rectangular kernels and for groups
-    (nir 1.0.8); `NirNetwork` infers shapes itself. Metadata of single nodes is not read.
+    (nir 1.0.8); `NirNetwork` infers shapes itself. Graphs among the nodes stay what they are.
 
     Raises:
         FormatError: If the file is absent, truncated, no NIR file, or holds NaN.
@@ -72,14 +72,21 @@ def _graph(file: h5py.File, path: Path) -> nir.NIRGraph:
     kind = graph.text("type")
     if kind != "NIRGraph":
         raise FormatError(f"expected a NIR graph in {path}, got {kind}; wrap it in a NIRGraph")
+    return _nodes_and_edges(graph, file["node"])
+
+
+def _nodes_and_edges(graph: Fields, group: Any) -> nir.NIRGraph:
+    """A graph, or one that is a node of another."""
     stored = graph.group("nodes")
-    nodes = {name: _node(name, stored.group(name)) for name in stored.names()}
-    metadata = _metadata(file, graph) if "metadata" in graph else {}
-    return nir.NIRGraph(nodes, _edges(graph), metadata=metadata, type_check=False)
+    nodes = {n: _node(n, stored.group(n), group["nodes"][n]) for n in stored.names()}
+    edges, metadata = _edges(graph), _metadata(graph, group)
+    return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
 
 
-def _node(name: str, stored: Fields) -> nir.NIRNode:
+def _node(name: str, stored: Fields, group: Any) -> nir.NIRNode:
     kind = stored.text("type")
+    if kind == "NIRGraph":
+        return _nodes_and_edges(stored, group)
     if kind not in KNOWN:
         raise unknown_node(name, kind)
     fields = {
@@ -88,13 +95,15 @@ def _node(name: str, stored: Fields) -> nir.NIRNode:
         if field not in ("type", "metadata")
     }
     try:
-        return KNOWN[kind].from_dict({"type": kind, **fields})
+        node = KNOWN[kind].from_dict({"type": kind, **fields})
     # nir checks with assertions, and indexes what it has not checked
     except (*_DAMAGE, AssertionError) as error:
         raise FormatError(
             f"expected the fields of {kind} in node {name!r}, got {sorted(fields)} ({error!r}); "
             "export the network again"
         ) from error
+    node.metadata = _metadata(stored, group)
+    return node
 
 
 def _edges(graph: Fields) -> list[tuple[str, str]]:
@@ -106,11 +115,12 @@ def _edges(graph: Fields) -> list[tuple[str, str]]:
     return [(_text(source), _text(target)) for source, target in stored]
 
 
-def _metadata(file: h5py.File, graph: Fields) -> dict[str, Any]:
+def _metadata(holder: Fields, group: Any) -> dict[str, Any]:
     """Strings and numbers; a group among them is another tool's and does not change a run."""
-    stored = graph.group("metadata")
-    group = file["node/metadata"]
-    kinds = {name: group.get(name, getclass=True) for name in stored.names()}  # type: ignore[union-attr]
+    if "metadata" not in holder:
+        return {}
+    stored = holder.group("metadata")
+    kinds = {name: group["metadata"].get(name, getclass=True) for name in stored.names()}
     return {name: _value(stored, name) for name, kind in kinds.items() if kind is h5py.Dataset}
 
 

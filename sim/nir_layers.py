@@ -34,14 +34,51 @@ class NeuronLayer:
     gain: float | Tensor
 
 
-Layer = LinearLayer | NeuronLayer
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MembraneLayer:
+    """Any other neurons, and integrators, which no multi-step kernel covers.
+
+        i ← synapse·i + x;  h ← decay·v + gain·i;  s = [h > theta];  v ← h·(1 − s) + reset·s
+        or, where there is a `drop`, v ← h − drop·s
+
+    The membrane is counted from where it rests, which is where it starts. Neurons send s,
+    integrators (without theta) send rest + h. A parameter is a number where the layer shares it,
+    else a tensor of the layer's `shape`.
+    """
+
+    shape: Shape
+    theta: float | Tensor | None
+    decay: float | Tensor
+    gain: float | Tensor
+    synapse: float | Tensor = 0.0
+    reset: float | Tensor = 0.0
+    drop: float | Tensor | None = None
+    rest: float | Tensor = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DelayLayer:
+    """What arrives, `steps` later: a number, or one per neuron."""
+
+    shape: Shape
+    steps: int | Tensor
+
+
+Layer = LinearLayer | NeuronLayer | MembraneLayer | DelayLayer
+
+
+def fires(layer: Layer | None) -> bool:
+    """Whether a node sends spikes."""
+    is_neuron = isinstance(layer, MembraneLayer) and layer.theta is not None
+    return is_neuron or isinstance(layer, NeuronLayer)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Site:
     """Where a node stands: its name and parameters, the shape that reaches it, and the run's terms.
 
-    `shape` has no time and no batch axis; `dt` is the time step in the unit of the node's `tau`.
+    `shape` has no time and no batch axis; `dt` is the time step in the unit of the node's `tau`;
+    `reset` and `integration` are those of `NirMeta`.
     """
 
     name: str
@@ -51,6 +88,8 @@ class Site:
     dt: float
     dtype: torch.dtype
     device: torch.device
+    reset: str = "zero"
+    integration: str = "euler"
 
     def array(self, field: str) -> np.ndarray:
         """The parameter `field` in float64.

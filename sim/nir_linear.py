@@ -53,9 +53,15 @@ def avg_pool2d(site: Site) -> LinearLayer:
 
 
 def flatten(site: Site) -> LinearLayer:
-    """Merges the axes `start_dim` to `end_dim`, both included and counted without the batch."""
+    """Merges the axes `start_dim` to `end_dim`, both included and counted without the batch.
+
+    A node whose own input has an axis more than what reaches it (Sinabs writes four zeros for a
+    map) counts with the batch.
+    """
     rank = len(site.shape)
     (start,), (end,) = site.integers("start_dim", 1), site.integers("end_dim", 1)
+    if _counts_batch(site) and start > 0:
+        start, end = start - 1, end - 1 if end > 0 else end
     first, last = start % rank, end % rank
     if not (-rank <= start < rank and -rank <= end < rank and first <= last):
         raise FormatError(
@@ -79,6 +85,11 @@ LINEAR = {
     nir.AvgPool2d: avg_pool2d,
     nir.Flatten: flatten,
 }
+
+
+def _counts_batch(site: Site) -> bool:
+    stated = site.fields.get("input_type") or {}
+    return stated.get("input") is not None and len(stated["input"]) == len(site.shape) + 1
 
 
 def _bias(site: Site, outputs: int) -> Tensor | None:

@@ -13,9 +13,10 @@ from torch import Tensor
 from ..core.errors import ConfigError, DataError, FormatError
 
 ENCODINGS = ("direct", "frames")
-READOUTS = ("membrane", "spikes")
-RESETS = ("zero",)
+READOUTS = ("membrane", "spikes", "last")
+RESETS = ("zero", "value", "subtract")
 THRESHOLDS = ("strict",)
+INTEGRATIONS = ("euler", "exponential")
 REQUIRED = ("dt", "steps", "encoding", "readout", "reset")
 
 
@@ -60,7 +61,10 @@ class NirMeta:
 
     `dt` in the unit of the graph's `tau`; `steps` is T. `encoding`: "direct" repeats one image at
     every step, "frames" takes a train. `readout`: "membrane" averages the output over T (a linear
-    node), "spikes" counts it (neurons). Without an `input_lattice` images go in as x in [0, 1].
+    node or an integrator), "last" is its value at the last step, "spikes" counts it (neurons).
+    `reset`: "zero" sets a membrane that fired to 0, "value" to its node's `v_reset`, "subtract"
+    takes its threshold away from it. `integration` is how a time constant becomes a decay:
+    1 − dt/τ ("euler"), or exp(−dt/τ). Without an `input_lattice` images go in as x in [0, 1].
     `classes` are names, in the order of the logits; empty where unknown.
     """
 
@@ -70,6 +74,7 @@ class NirMeta:
     readout: str
     reset: str
     threshold: str = "strict"
+    integration: str = "euler"
     input_lattice: InputLattice | None = None
     classes: tuple[str, ...] = ()
 
@@ -83,6 +88,7 @@ class NirMeta:
             "readout": READOUTS,
             "reset": RESETS,
             "threshold": THRESHOLDS,
+            "integration": INTEGRATIONS,
         }
         for field, known in choices.items():
             if getattr(self, field) not in known:
@@ -110,6 +116,8 @@ class NirMeta:
         found: dict[str, str | float | int] = {
             field: getattr(self, field) for field in (*REQUIRED, "threshold")
         }
+        if self.integration != "euler":
+            found["integration"] = self.integration
         found["classes"] = json.dumps(list(self.classes))
         if self.input_lattice is not None:
             lattice = {"scale": self.input_lattice.scale, "offset": self.input_lattice.offset}

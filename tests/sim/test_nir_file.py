@@ -33,8 +33,16 @@ EVERY = {
     "linear": nir.Linear(RNG.integers(-127, 128, (5, 4), dtype=np.int8)),
     "if": nir.IF(draw(*STATE), draw(*STATE), np.zeros(STATE)),
     "lif": nir.LIF(draw(*STATE), draw(*STATE), np.zeros(STATE), draw(*STATE), draw(*STATE)),
+    "cuba": nir.CubaLIF(*(draw(*STATE) for _ in range(6)), w_in=draw(*STATE)),
+    "threshold": nir.Threshold(draw(*STATE)),
+    "i": nir.I(draw(*STATE)),
+    "li": nir.LI(draw(*STATE), draw(*STATE), draw(*STATE)),
+    "cubali": nir.CubaLI(*(draw(*STATE) for _ in range(4)), w_in=draw(*STATE)),
+    "delay": nir.Delay(draw(*STATE)),
     "output": nir.Output(np.array([5])),
 }
+for node in EVERY.values():
+    node.metadata = {"unit": "ms", "scale": 2.5}
 
 
 def graph_of(nodes=None, edges=None, **metadata):
@@ -59,7 +67,7 @@ def test_node_reads_back_as_written(written, name):
     before, after = EVERY[name], read_nir(written).nodes[name]
     assert type(after) is type(before)
     for field, value in vars(before).items():
-        if field not in ("input_type", "output_type", "metadata"):
+        if field not in ("input_type", "output_type"):
             np.testing.assert_array_equal(getattr(after, field), value, err_msg=field)
     for kind in ("input_type", "output_type"):
         np.testing.assert_equal(getattr(after, kind), getattr(before, kind))
@@ -145,20 +153,24 @@ def test_single_node_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "node",
+    "inner",
     [
-        nir.LI(np.ones(2), np.ones(2), np.zeros(2)),
-        nir.CubaLIF(np.ones(2), np.ones(2), np.ones(2), np.zeros(2), np.ones(2)),
-        nir.Delay(np.ones(2)),
         nir.NIRGraph({"a": nir.Input(MAP), "b": nir.Output(MAP)}, [("a", "b")]),
+        graph_of(EVERY, steps=3),
     ],
-    ids=lambda node: type(node).__name__,
+    ids=["plain", "every node"],
 )
-def test_unknown_node_is_refused_by_name(tmp_path, node):
-    write_nir(tmp_path / "odd.nir", graph_of(EVERY | {"odd": node}))
-    kind = type(node).__name__
-    with pytest.raises(UnsupportedNodeError, match=f"node 'odd' to be one of .*, got {kind}"):
-        read_nir(tmp_path / "odd.nir")
+def test_graph_inside_a_graph_reads_back(tmp_path, inner):
+    write_nir(tmp_path / "nested.nir", graph_of(EVERY | {"inner": inner}))
+    found = read_nir(tmp_path / "nested.nir").nodes["inner"]
+    assert list(found.nodes) == sorted(inner.nodes)
+    assert (found.edges, found.metadata) == (inner.edges, inner.metadata)
+
+
+def test_unknown_node_is_refused_by_name(written):
+    edit(written, replaced("nodes/li/type", "Izhikevich"))
+    with pytest.raises(UnsupportedNodeError, match="node 'li' to be one of .*, got Izhikevich"):
+        read_nir(written)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

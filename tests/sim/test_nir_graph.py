@@ -223,12 +223,6 @@ def changed(graph, *, nodes=(), edges=None):
     return nir.NIRGraph(merged, list(edges or graph.edges), type_check=False)
 
 
-def test_cycle_is_refused_with_its_nodes(skip_graph):
-    graph = changed(skip_graph, edges=[*skip_graph.edges, ("fire_b", "b")])
-    with pytest.raises(UnsupportedNodeError, match=r"cycle (b -> fire_b -> b|fire_b -> b)"):
-        double(graph)
-
-
 def test_edge_to_nowhere_is_refused(skip_graph):
     graph = changed(skip_graph, edges=[*skip_graph.edges, ("b", "nowhere")])
     with pytest.raises(FormatError, match="got 'b' -> 'nowhere'"):
@@ -272,12 +266,11 @@ def test_input_without_shape_is_refused(skip_graph):
 
 
 def test_unknown_node_is_refused_by_name(skip_graph):
-    leaky = nir.LI(np.ones(4), np.ones(4), np.zeros(4))
-    edges = [e for e in skip_graph.edges if e[1] != "output"]
-    graph = changed(
-        skip_graph, nodes={"leak": leaky}, edges=[*edges, ("out", "leak"), ("leak", "output")]
-    )
-    with pytest.raises(UnsupportedNodeError, match="node 'leak' to be one of .*, got LI"):
+    class Odd(nir.Linear):
+        pass
+
+    graph = changed(skip_graph, nodes={"out": Odd(np.ones((4, 108)))})
+    with pytest.raises(UnsupportedNodeError, match="node 'out' to be one of .*, got Odd"):
         double(graph)
 
 

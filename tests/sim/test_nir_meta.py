@@ -27,6 +27,12 @@ def test_metadata_reads_back_as_written():
     assert read_meta(graph_with(META.to_metadata())) == META
 
 
+def test_metadata_names_the_integration_where_it_is_not_euler():
+    meta = replace(META, integration="exponential", reset="subtract", readout="last")
+    assert read_meta(graph_with(meta.to_metadata())) == meta
+    assert "integration" not in META.to_metadata()
+
+
 def test_metadata_reads_back_without_a_lattice_or_classes():
     meta = replace(META, input_lattice=None, classes=())
     assert read_meta(graph_with(meta.to_metadata())) == meta
@@ -64,7 +70,8 @@ def test_metadata_of_other_tools_is_left_alone():
         ("steps", 2.5, "'steps'"),
         ("dt", "fast", "'dt'"),
         ("dt", float("nan"), "dt > 0"),
-        ("reset", "subtract", "reset to be one of zero, got 'subtract'"),
+        ("reset", "soft", "reset to be one of zero, value, subtract, got 'soft'"),
+        ("integration", "trapezoid", "integration to be one of euler, exponential"),
         ("encoding", "poisson", "encoding to be one of direct, frames"),
         ("readout", "first", "readout to be one of"),
         ("threshold", "loose", "threshold to be one of strict"),
