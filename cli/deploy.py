@@ -30,8 +30,15 @@ def deploy(
     dt: Annotated[float | None, typer.Option(help="Time step, where the file lacks it.")] = None,
     steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
     encoding: Annotated[str | None, typer.Option(help="direct, where the file lacks it.")] = None,
-    readout: Annotated[str | None, typer.Option(help="membrane or spikes.")] = None,
-    reset: Annotated[str | None, typer.Option(help="zero, where the file lacks it.")] = None,
+    readout: Annotated[str | None, typer.Option(help="membrane, last or spikes.")] = None,
+    reset: Annotated[str | None, typer.Option(help="zero, value or subtract.")] = None,
+    integration: Annotated[
+        str | None, typer.Option(help="euler (where the file lacks it) or exponential.")
+    ] = None,
+    allow_approximation: Annotated[
+        bool,
+        typer.Option("--allow-approximation", help="List what the chip holds only nearly."),
+    ] = False,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -39,6 +46,9 @@ def deploy(
     """Puts a NIR network on a chip and seals the result as a bundle.
 
     Example: spikeproof deploy model.nir --out bundle --calibrate cifar10:data --bits 8
+
+    Example: spikeproof deploy foreign.nir --out bundle --dt 1e-4 --steps 8 --encoding direct
+    --readout membrane --reset subtract --allow-approximation
     """
     from ..deploy.deployment import DeployConfig, run
     from ..deploy.scale import SearchConfig
@@ -50,11 +60,15 @@ def deploy(
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     report = run(
         DeployConfig(
-            chip=chip, bits=bits, seed=seed, search=SearchConfig(epsilon=epsilon, seed=seed)
+            chip=chip,
+            bits=bits,
+            seed=seed,
+            search=SearchConfig(epsilon=epsilon, seed=seed),
+            allow_approximation=allow_approximation,
         ),
         model,
         out,
-        given=given,
+        given=given | {"integration": integration},
         calibration=None if calibrate is None else held_out(calibrate, seed=seed),
         tracker=RichTracker(),
     )

@@ -33,8 +33,13 @@ def simulate(
     dt: Annotated[float | None, typer.Option(help="Time step that a .nir file lacks.")] = None,
     steps: Annotated[int | None, typer.Option(help="T that a .nir file lacks.")] = None,
     encoding: Annotated[str | None, typer.Option(help="direct or frames, for a .nir.")] = None,
-    readout: Annotated[str | None, typer.Option(help="membrane or spikes, for a .nir.")] = None,
-    reset: Annotated[str | None, typer.Option(help="zero, for a .nir.")] = None,
+    readout: Annotated[
+        str | None, typer.Option(help="membrane, last or spikes, for a .nir.")
+    ] = None,
+    reset: Annotated[str | None, typer.Option(help="zero, value or subtract, for a .nir.")] = None,
+    integration: Annotated[
+        str | None, typer.Option(help="euler or exponential, for a .nir.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -50,6 +55,7 @@ def simulate(
     check_suffix(out, ".npz")
     used = device_named(device)
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
+    given |= {"integration": integration}
     kind = _kind(net)
     if kind != ".net" and (trace or strict):
         raise ConfigError(

@@ -1,5 +1,6 @@
 """What a program asks of a chip: neurons, synapses, field widths, and what may go wrong."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -52,6 +53,7 @@ def chip_report(
     scales: dict[str, float],
     certificates: tuple[Certificate, ...],
     rails: dict[str, int] | None,
+    approximations: Sequence[str] = (),
 ) -> dict[str, object]:
     """What runs on the chip, population by population, as plain data.
 
@@ -61,8 +63,10 @@ def chip_report(
         scales: S of each population; a relay has none.
         certificates: Bounds of each population.
         rails: How often v stood on its negative rail on the golden samples, by population.
+        approximations: What the chip computes otherwise than the network says, each with its size.
     """
     found = {c.population: c for c in certificates}
+    approximated = [f"approximation: {each}" for each in approximations]
     rows = [
         {
             "name": p.name,
@@ -86,7 +90,7 @@ def chip_report(
         "chip": asdict(chip),
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
-        "remarks": _remarks(program, chip, found),
+        "remarks": [*approximated, *_remarks(program, chip, found)],
     }
 
 

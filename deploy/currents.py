@@ -5,7 +5,7 @@ linear, so what arrives is one map from every population that some path leads fr
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nir
 import numpy as np
@@ -13,9 +13,20 @@ from jaxtyping import Float
 
 from ..core.errors import UnsupportedNodeError
 from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import LinearLayer
+from ..sim.nir_layers import DelayLayer, LinearLayer
 from .compose import compose
-from .linear_map import Conv, Dense, LinearMap, Same, Shape, added, depthwise, through
+from .linear_map import (
+    Conv,
+    Dense,
+    LinearMap,
+    Pair,
+    Same,
+    Shape,
+    added,
+    chip_shape,
+    depthwise,
+    through,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,9 +63,9 @@ def currents(network: NirNetwork, graph: nir.NIRGraph) -> dict[str, Current]:
 def _emitted(network: NirNetwork, found: Mapping[str, Current], name: str) -> Current:
     """What a node sends: its current if it is linear, else its own spikes or payload."""
     layer = network.layers[name]
-    if isinstance(layer, LinearLayer):
-        return found[name]
-    shape = network.input_shape if layer is None else layer.shape
+    if isinstance(layer, LinearLayer | DelayLayer):
+        return found[name]  # a delay of no steps
+    shape = chip_shape(network.input_shape if layer is None else layer.shape)
     return Current(maps=((name, Same(before=shape, after=shape)),), bias=np.zeros(shape[0]))
 
 
@@ -82,6 +93,7 @@ def _applied(graph: nir.NIRGraph, network: NirNetwork, name: str, arriving: Curr
     node, before = graph.nodes[name], _shape_before(network, name)
     layer = network.layers[name]
     assert layer is not None
+    after = chip_shape(layer.shape)
     try:
         convert = MAPS[type(node)]
     except KeyError:
@@ -90,17 +102,17 @@ def _applied(graph: nir.NIRGraph, network: NirNetwork, name: str, arriving: Curr
             f"expected node {name!r} to be one of {known}, got {type(node).__name__}; a chip has "
             f"no such connection"
         ) from None
-    linear = convert(node, before, layer.shape, name)
+    linear = convert(node, before, after, name)
     total: list[tuple[str, LinearMap]] = []
     for source, path in arriving.maps:
         _add(total, source, compose(path, linear, name=name))
-    bias = through(linear, arriving.bias, name=name) + _bias(node, layer.shape)
+    bias = through(linear, arriving.bias, name=name) + _bias(node, after)
     return Current(maps=tuple(total), bias=bias)
 
 
 def _shape_before(network: NirNetwork, name: str) -> Shape:
     source = network.layers[network.sources[name][0]]
-    return network.input_shape if source is None else source.shape
+    return chip_shape(network.input_shape if source is None else source.shape)
 
 
 def _bias(node: nir.NIRNode, after: Shape) -> np.ndarray:
@@ -115,16 +127,51 @@ def _dense(node: nir.Affine | nir.Linear, before: Shape, after: Shape, name: str
 
 
 def _conv(node: nir.Conv2d, before: Shape, after: Shape, name: str) -> Conv:
-    weight = np.asarray(node.weight, dtype=np.float64)
-    return Conv(
+    del name
+    return _padded(node, np.asarray(node.weight, dtype=np.float64), before, after, _pair)
+
+
+def _conv1d(node: nir.Conv1d, before: Shape, after: Shape, name: str) -> Conv:
+    """Along the width of a map of height 1."""
+    del name
+    weight = np.asarray(node.weight, dtype=np.float64)[:, :, None, :]
+    return _padded(node, weight, before, after, _beside)
+
+
+def _padded(
+    node: nir.Conv1d | nir.Conv2d,
+    weight: np.ndarray,
+    before: Shape,
+    after: Shape,
+    pair: Callable[..., Pair],
+) -> Conv:
+    """A convolution with its padding in numbers, as many zeros on each side."""
+    conv = Conv(
         before=before,
         after=after,
         weight=weight,
-        stride=_pair(node.stride),
-        padding=_padding(node, weight.shape[2:], name),
-        dilation=_pair(node.dilation),
+        stride=pair(node.stride, 1),
+        dilation=pair(node.dilation, 1),
         groups=int(node.groups),
     )
+    padding = node.padding
+    if not isinstance(padding, str | bytes):
+        return replace(conv, padding=pair(padding, 0))
+    text = padding.decode() if isinstance(padding, bytes) else padding
+    return conv if text == "valid" else _same_size(conv)
+
+
+def _same_size(conv: Conv) -> Conv:
+    """Padding that keeps the size: one zero more behind than before where the sum is odd.
+
+    A kernel with a row of zeros before its first needs as many before as behind.
+    """
+    odd = [reach % 2 for reach in conv.reach]
+    if any(odd):
+        kernel = np.pad(conv.spread(), ((0, 0), (0, 0), (odd[0], 0), (odd[1], 0)))
+        conv = replace(conv, weight=kernel, dilation=(1, 1))
+    height, width = conv.reach
+    return replace(conv, padding=(height // 2, width // 2))
 
 
 def _pool(node: nir.SumPool2d | nir.AvgPool2d, before: Shape, after: Shape, name: str) -> Conv:
@@ -144,7 +191,8 @@ def _pool(node: nir.SumPool2d | nir.AvgPool2d, before: Shape, after: Shape, name
 
 def _scale(node: nir.Scale, before: Shape, after: Shape, name: str) -> LinearMap:
     """One factor a channel of a map, one a neuron of a vector."""
-    factor = np.broadcast_to(np.asarray(node.scale, dtype=np.float64), before)
+    scale = np.asarray(node.scale, dtype=np.float64)
+    factor = np.broadcast_to(scale if scale.size == 1 else scale.reshape(before), before)
     by_channel = factor.reshape(before[0], -1)
     if (by_channel != by_channel[:, :1]).any():
         raise UnsupportedNodeError(
@@ -166,30 +214,22 @@ def _flatten(node: nir.Flatten, before: Shape, after: Shape, name: str) -> Same:
     return Same(before=before, after=after)
 
 
-def _pair(value: object) -> tuple[int, int]:
+def _pair(value: object, rest: int = 0) -> Pair:
+    """Rows and columns; one number stands for both."""
+    del rest
     numbers = np.broadcast_to(np.asarray(value).reshape(-1), (2,))
     return int(numbers[0]), int(numbers[1])
 
 
-def _padding(node: nir.Conv2d, kernel: tuple[int, ...], name: str) -> tuple[int, int]:
-    padding = node.padding
-    if not isinstance(padding, str | bytes):
-        return _pair(padding)
-    text = padding.decode() if isinstance(padding, bytes) else padding
-    if text == "valid":
-        return 0, 0
-    spans = [d * (k - 1) for d, k in zip(_pair(node.dilation), kernel, strict=True)]
-    if any(span % 2 for span in spans):
-        raise UnsupportedNodeError(
-            f"expected symmetric padding at node {name!r}, got 'same' with an even kernel; pad the "
-            f"kernel with a zero row"
-        )
-    return spans[0] // 2, spans[1] // 2
+def _beside(value: object, rest: int) -> Pair:
+    """One number for the columns, `rest` for the rows."""
+    return rest, int(np.asarray(value).reshape(-1)[0])
 
 
 MAPS: dict[type[nir.NIRNode], Callable[..., LinearMap]] = {
     nir.Affine: _dense,
     nir.Linear: _dense,
+    nir.Conv1d: _conv1d,
     nir.Conv2d: _conv,
     nir.SumPool2d: _pool,
     nir.AvgPool2d: _pool,

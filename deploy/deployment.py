@@ -19,8 +19,9 @@ from ..sim.program import Program
 from .bundle import SUMS, write_bundle
 from .certify import Certificate, certify, require
 from .chip import chip_named, chip_report
+from .float_network import FloatNetwork
 from .golden import golden
-from .lower import FloatNetwork, lower
+from .lower import lower
 from .quantize import Precision, quantize
 from .scale import Search, SearchConfig, search_scales
 
@@ -35,6 +36,8 @@ class DeployConfig:
         seed: Of the scale search and of random golden images.
         golden: How many golden samples the bundle holds.
         search: The scale search, used where calibration images are given.
+        allow_approximation: Whether neurons may differ from what the file says; what does is
+            listed in the chip report.
     """
 
     chip: str = "loihi2"
@@ -42,6 +45,7 @@ class DeployConfig:
     seed: int = 0
     golden: int = 16
     search: SearchConfig = field(default_factory=SearchConfig)
+    allow_approximation: bool = False
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -102,7 +106,8 @@ def run(
         tracker: Shown progress.
 
     Raises:
-        UnsupportedNodeError: If the network has no exact counterpart on the chip.
+        UnsupportedNodeError: If the network has no counterpart on the chip, or none that is exact
+            and approximations are not allowed.
         RangeError: If it fits its registers at no scale.
     """
     # Opened first: that the output cannot be written should not be said after the scale search.
@@ -122,7 +127,12 @@ def _fill(
     made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
     found = golden(made.program, _golden_images(made.network, config, calibration))
     report = chip_report(
-        made.program, chip, scales=made.scales, certificates=made.certificates, rails=found.rails
+        made.program,
+        chip,
+        scales=made.scales,
+        certificates=made.certificates,
+        rails=found.rails,
+        approximations=[str(found) for found in made.network.approximations],
     )
     write_bundle(
         folder,
@@ -145,7 +155,8 @@ def to_integers(
 ) -> Integers:
     """The integers of a NIR file, certified; arguments and errors as of `run`."""
     precision, graph = Precision(bits=config.bits), read_nir(nir_file)
-    network = lower(graph, read_meta(graph, **(given or {})))
+    meta = read_meta(graph, **(given or {}))
+    network = lower(graph, meta, allow_approximation=config.allow_approximation)
     search = _search(network, precision, config, calibration, tracker)
     program, scales = quantize(
         network, precision=precision, factors=search.factors if search else {}

@@ -94,6 +94,11 @@ class Conv:
 LinearMap = Same | Dense | Conv
 
 
+def chip_shape(shape: Shape) -> Shape:
+    """`(C, H, W)` or `(N,)`: a row `(C, L)` is a map of height 1."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
 def added(first: LinearMap, second: LinearMap) -> LinearMap | None:
     """The sum of two maps of one source as one map; None where they are of different kinds."""
     if isinstance(first, Dense) and isinstance(second, Dense):

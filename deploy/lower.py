@@ -1,116 +1,70 @@
 """A NIR graph as layers of the chip: populations, and the weights that reach each of them."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import nir
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
+import torch
 
 from ..core.errors import UnsupportedNodeError
+from ..sim.classifier import LEVELS
 from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import NeuronLayer
-from ..sim.nir_meta import NirMeta
+from ..sim.nir_layers import DelayLayer, MembraneLayer, NeuronLayer
+from ..sim.nir_meta import InputLattice, NirMeta
+from ..sim.nir_topology import inlined, live
 from .currents import Current, currents
-from .linear_map import Dense, LinearMap, Same, explicit
+from .float_network import FloatLayer, FloatNetwork, FloatSynapse, Reading
+from .linear_map import Conv, Dense, LinearMap, Same, chip_shape, explicit
+from .neurons import Approximations, ChipNeurons, chip_neurons, overshoot
+from .split import Part, Parts, from_parts, rows
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FloatSynapse:
-    """Weights from a population (or the input) to another, in float64.
-
-    Args:
-        source: Name of the node that it reads.
-        weight: `[out, in]` or `[out, in/groups, kH, kW]`.
-        stride, padding, dilation: `(H, W)` of a convolution.
-        groups: Channel groups of a convolution.
-    """
-
-    source: str
-    weight: Float[np.ndarray, "..."]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FloatLayer:
-    """One population to be: v ← decay·v + Σ weights·spikes + bias, firing above theta.
+def lower(graph: nir.NIRGraph, meta: NirMeta, *, allow_approximation: bool = False) -> FloatNetwork:
+    """A graph's populations, and the weights between them. Dead nodes are left out.
 
     Args:
-        name: Name of the NIR node.
-        shape: `(C, H, W)` or `(N,)`.
-        synapses: What reaches it.
-        bias: One value a channel or neuron.
-        theta: Threshold; None for a read-out that never fires.
-        decay: λ, 1 keeps everything.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    synapses: tuple[FloatSynapse, ...]
-    bias: Float[np.ndarray, " C"]
-    theta: float | None
-    decay: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FloatNetwork:
-    """A network as the chip arranges it, before rounding.
-
-    Args:
-        source: Name of the input node.
-        input_shape: `(C, H, W)`.
-        layers: In order of computation, the read-out last.
-        meta: Steps, read-out and lattice.
-    """
-
-    source: str
-    input_shape: tuple[int, ...]
-    layers: tuple[FloatLayer, ...]
-    meta: NirMeta
-
-    @property
-    def offset(self) -> tuple[int, ...]:
-        """What is subtracted from the pixels of each channel."""
-        assert self.meta.input_lattice is not None
-        return self.meta.input_lattice.offset or (0,) * self.input_shape[0]
-
-
-def lower(graph: nir.NIRGraph, meta: NirMeta) -> FloatNetwork:
-    """A graph's populations, and the weights between them.
+        graph: The network.
+        meta: How it is run.
+        allow_approximation: Whether neurons may differ from what the graph says; all that does is
+            listed.
 
     Raises:
-        UnsupportedNodeError: If a node or an arrangement has no exact counterpart on the chip.
+        UnsupportedNodeError: If a node or an arrangement has no counterpart on the chip, or no
+            exact one and approximations are not allowed.
     """
     _check_meta(meta)
-    network = NirNetwork(graph, meta)
+    network = NirNetwork(live(inlined(graph)), meta, dtype=torch.float64)
+    log = Approximations(allowed=allow_approximation)
     _check_input(network)
-    read = _read(network, graph)
-    found = currents(network, graph)
-    layers = [_population(network, name, found[name]) for name in network.spiking]
-    if meta.readout == "membrane":
-        layers.append(_membrane(network, read, found[read]))
+    _check_nodes(network)
+    read = _read(network)
+    found = currents(network, network.graph)
+    parts: dict[str, list[Part]] = {}
+    layers: list[FloatLayer] = []
+    for name in network.spiking:
+        layers += _populations(network, name, found[name], parts, log)
+    if meta.readout != "spikes":
+        layers.append(_membrane(network, read, found[read], parts, log))
     return FloatNetwork(
-        source=next(name for name, node in graph.nodes.items() if isinstance(node, nir.Input)),
+        source=network.input,
         input_shape=network.input_shape,
         layers=tuple(layers),
         meta=meta,
+        approximations=tuple(log.found),
     )
 
 
 def _check_meta(meta: NirMeta) -> None:
-    if meta.encoding != "direct" or meta.input_lattice is None or meta.input_lattice.scale != 255:
+    lattice = meta.input_lattice
+    if meta.encoding != "direct" or (lattice is not None and lattice.scale != LEVELS):
         raise UnsupportedNodeError(
             "expected direct-coded images on the uint8 lattice (metadata input_lattice, scale "
-            f"255), got encoding {meta.encoding!r} with {meta.input_lattice}; export it with one"
+            f"{LEVELS}, or none), got encoding {meta.encoding!r} with {lattice}; export it with one"
         )
 
 
 def _check_input(network: NirNetwork) -> None:
-    lattice, shape = network.meta.input_lattice, network.input_shape
-    assert lattice is not None
+    lattice, shape = network.meta.input_lattice or InputLattice(), network.input_shape
     if len(shape) != 3:
         raise UnsupportedNodeError(
             f"expected images (C, H, W) at the input, got shape {shape}; start with the map and a "
@@ -124,9 +78,28 @@ def _check_input(network: NirNetwork) -> None:
         )
 
 
-def _read(network: NirNetwork, graph: nir.NIRGraph) -> str:
+def _check_nodes(network: NirNetwork) -> None:
+    """Refuses what a chip with a periodic reset cannot compute."""
+    for loop in network.loops:
+        raise UnsupportedNodeError(
+            f"expected no loop, got one of nodes {', '.join(map(repr, loop))}; spikes on their way "
+            f"outlive the chip's reset and would reach the next sample, unroll the loop"
+        )
+    for name, layer in network.layers.items():
+        if isinstance(layer, DelayLayer) and not _is_zero(layer):
+            raise UnsupportedNodeError(
+                f"expected no delay at node {name!r} (Delay), got one; spikes on their way outlive "
+                f"the chip's reset and would reach the next sample, remove it"
+            )
+
+
+def _is_zero(layer: DelayLayer) -> bool:
+    return isinstance(layer.steps, int) and layer.steps == 0
+
+
+def _read(network: NirNetwork) -> str:
     """Name of the one node, a vector, that the output reads."""
-    output = next(name for name, node in graph.nodes.items() if isinstance(node, nir.Output))
+    output = next(n for n, node in network.graph.nodes.items() if isinstance(node, nir.Output))
     sources = network.sources[output]
     layer = network.layers[sources[0]]
     if len(sources) != 1 or layer is None or len(layer.shape) != 1:
@@ -134,64 +107,153 @@ def _read(network: NirNetwork, graph: nir.NIRGraph) -> str:
             f"expected one dense layer before the output, got {list(sources)}; end with one that "
             f"has a logit a class"
         )
+    for name, other in network.layers.items():
+        is_integrator = isinstance(other, MembraneLayer) and other.theta is None
+        if is_integrator and (name != sources[0] or _feeds(network, name) != [output]):
+            raise UnsupportedNodeError(
+                f"expected node {name!r} ({type(network.graph.nodes[name]).__name__}) to feed the "
+                f"output alone, got {_feeds(network, name)}; neurons of the chip send spikes, not "
+                f"membranes"
+            )
     if network.meta.readout == "spikes" and sources[0] != network.spiking[-1]:
         raise UnsupportedNodeError(
             f"expected the output to read the last neurons {network.spiking[-1]!r}, got "
-            f"{sources[0]!r}; remove what the output does not need"
+            f"{sources[0]!r}; give the other neurons a path to the output through it"
         )
     return sources[0]
 
 
-def _population(network: NirNetwork, name: str, arriving: Current) -> FloatLayer:
-    layer = network.layers[name]
-    assert isinstance(layer, NeuronLayer)
-    theta, decay, gain = (
-        _shared(name, field, getattr(layer, field)) for field in ("theta", "decay", "gain")
-    )
-    return FloatLayer(
-        name=name,
-        shape=layer.shape,
-        synapses=_synapses(name, arriving, gain),
-        bias=arriving.bias * gain,
-        theta=theta,
-        decay=decay,
-    )
+def _feeds(network: NirNetwork, name: str) -> list[str]:
+    return [other for other, sources in network.sources.items() if name in sources]
 
 
-def _membrane(network: NirNetwork, name: str, emitted: Current) -> FloatLayer:
+def _populations(
+    network: NirNetwork,
+    name: str,
+    arriving: Current,
+    parts: dict[str, list[Part]],
+    log: Approximations,
+) -> list[FloatLayer]:
+    """A node's neurons: one population, or one for each pair of decays."""
     layer = network.layers[name]
+    assert isinstance(layer, NeuronLayer | MembraneLayer)
+    is_read = network.meta.readout == "spikes" and name == network.spiking[-1]
+    neurons = chip_neurons(name, layer, bias=arriving.bias, is_read=is_read, log=log)
+    maps = [(source, _weights(name, linear)) for source, linear in arriving.maps]
+    if isinstance(layer, MembraneLayer) and layer.drop is not None:
+        size = overshoot(_largest(network, maps, neurons), neurons)
+        what = "reset to 0 and not by subtraction; error of a membrane in thresholds"
+        log.add(name, what, size)
+    shape, groups = chip_shape(layer.shape), neurons.parts()
+    named = [name] if len(groups) == 1 else [f"{name}_{k}" for k in range(len(groups))]
+    if len(groups) > 1:
+        parts[name] = list(zip(named, groups, strict=True))
+    return [
+        FloatLayer(
+            name=part,
+            shape=(len(channels), *shape[1:]),
+            synapses=_synapses(network, maps, neurons, parts, channels),
+            bias=neurons.bias[channels],
+            theta=neurons.theta,
+            decay=float(neurons.decay[channels[0]]),
+            synapse=float(neurons.synapse[channels[0]]),
+        )
+        for part, channels in zip(named, groups, strict=True)
+    ]
+
+
+def _membrane(
+    network: NirNetwork,
+    name: str,
+    found: Current,
+    parts: Parts,
+    log: Approximations,
+) -> FloatLayer:
+    """The read-out: a linear node, or an integrator."""
+    layer, steps = network.layers[name], network.meta.steps
     assert layer is not None
+    if isinstance(layer, MembraneLayer):
+        neurons = chip_neurons(name, layer, bias=found.bias, is_read=True, log=log)
+    else:
+        ones = np.ones(layer.shape[0])
+        neurons = ChipNeurons(theta=None, gain=ones, bias=found.bias, decay=ones, synapse=0 * ones)
+    maps = [(source, _weights(name, linear)) for source, linear in found.maps]
+    keeps = float(neurons.decay[0]) if isinstance(layer, MembraneLayer) else None
     return FloatLayer(
         name=name,
         shape=layer.shape,
-        synapses=_synapses(name, emitted, 1.0),
-        bias=emitted.bias,
+        synapses=_synapses(network, maps, neurons, parts, np.arange(layer.shape[0])),
+        bias=neurons.bias,
         theta=None,
+        synapse=float(neurons.synapse[0]),
+        readings=_readings(network.meta.readout, keeps, steps),
     )
 
 
-def _shared(name: str, field: str, value: float | Tensor) -> float:
-    if isinstance(value, float | int):
-        return float(value)
-    raise UnsupportedNodeError(
-        f"expected one {field} for all neurons of node {name!r}, got one per neuron; a population "
-        f"of the chip shares it, split the layer"
+def _readings(readout: str, keeps: float | None, steps: int) -> tuple[Reading, ...]:
+    """Of an integrator that `keeps` a share of its membrane, or of a linear node."""
+    if readout == "last":
+        return (Reading(kind="membrane", decay=keeps or 0.0, times=1),)
+    if keeps is not None:
+        return (Reading(kind="sum", decay=keeps, times=steps),)
+    # A membrane that keeps all that arrives holds the sum; else it is summed outside the chip.
+    return (
+        Reading(kind="membrane", decay=1.0, times=steps),
+        Reading(kind="sum", decay=0.0, times=steps),
     )
 
 
-def _synapses(name: str, current: Current, gain: float) -> tuple[FloatSynapse, ...]:
-    return tuple(_synapse(name, source, linear, gain) for source, linear in current.maps)
+def _largest(
+    network: NirNetwork, maps: list[tuple[str, Dense | Conv]], neurons: ChipNeurons
+) -> np.ndarray:
+    """Most that one step brings to each channel."""
+    total = np.maximum(neurons.bias, 0.0)
+    lattice = network.meta.input_lattice
+    offset = lattice.offset if lattice is not None and lattice.offset else (0,)
+    for source, linear in maps:
+        is_input = source == network.input
+        top = LEVELS - min(offset) if is_input and lattice is not None else 1.0
+        low = max(offset) if is_input and lattice is not None else 0.0
+        weight = linear.weight.reshape(len(linear.weight), -1)
+        weight = weight * neurons.gain[:, None]
+        total = total + (np.maximum(weight, 0) * top + np.maximum(-weight, 0) * low).sum(1)
+    return total
 
 
-def _synapse(name: str, source: str, linear: LinearMap, gain: float) -> FloatSynapse:
+def _weights(name: str, linear: LinearMap) -> Dense | Conv:
+    """A map with weights, whose result stays where neurons can be."""
     if isinstance(linear, Same):
-        linear = explicit(linear, name=name)
-    if isinstance(linear, Dense):
-        return FloatSynapse(source=source, weight=linear.weight * gain)
-    if linear.after != linear.map_shape:
+        return explicit(linear, name=name)
+    if isinstance(linear, Conv) and linear.after != linear.map_shape:
         raise UnsupportedNodeError(
             f"expected neurons {name!r} on the map {linear.map_shape} of the convolution before "
             f"them, got a flatten between; flatten behind the neurons"
         )
+    return linear
+
+
+def _synapses(
+    network: NirNetwork,
+    maps: list[tuple[str, Dense | Conv]],
+    neurons: ChipNeurons,
+    parts: Parts,
+    channels: np.ndarray,
+) -> tuple[FloatSynapse, ...]:
+    """What reaches some channels of a node, population by population."""
+    found: list[FloatSynapse] = []
+    for source, linear in maps:
+        gain = neurons.gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
+        # Images without a lattice enter as x in [0, 1]: pixels are 255 times that.
+        unit = LEVELS if source == network.input and network.meta.input_lattice is None else 1
+        scaled = replace(linear, weight=linear.weight * gain / unit)
+        whole = len(channels) == len(linear.weight)
+        into = scaled if whole else rows(scaled, channels)
+        found += [_synapse(s, part) for s, part in from_parts(source, into, parts)]
+    return tuple(found)
+
+
+def _synapse(source: str, linear: Dense | Conv) -> FloatSynapse:
+    if isinstance(linear, Dense):
+        return FloatSynapse(source=source, weight=linear.weight)
     geometry = {key: getattr(linear, key) for key in ("stride", "padding", "dilation", "groups")}
-    return FloatSynapse(source=source, weight=linear.weight * gain, **geometry)
+    return FloatSynapse(source=source, weight=linear.weight, **geometry)

@@ -1,6 +1,6 @@
 """Float layers as integers: one scale S a population, for its weights, its bias and its threshold.
 
-w_int = round(w·S),  vth = round(θ·S),  bias_int = round(b·S),  dv = round(4096·(1 − λ))
+w_int = round(w·S),  vth = round(θ·S),  bias_int = round(b·S),  dv = round(4096·(1 − λ)), du alike
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from ..sim.classifier import LEVELS
 from ..sim.interface import Encoding, Readout
 from ..sim.program import DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
 from .certify import certificate
+from .float_network import FloatLayer, FloatNetwork
 from .level import level
-from .lower import FloatLayer, FloatNetwork
 
 BIAS_MAX = (1 << 15) - 1
 PAYLOAD_BITS = 9
@@ -98,7 +98,7 @@ def _fitting(
     """The layer at the greatest scale up to `scale` for which its certificate holds."""
     first = scale
     while scale > first / 16:
-        for found in _candidates(layer, scale, precision, network.meta.steps):
+        for found in _candidates(layer, scale, precision):
             program = _program(network, (*before, found))
             if certificate(program, found.population, steps=network.meta.steps).holds:
                 return found
@@ -109,14 +109,13 @@ def _fitting(
     )
 
 
-def _candidates(
-    layer: FloatLayer, scale: float, precision: Precision, steps: int
-) -> list[_Quantized]:
-    """A hidden population; or a read-out, by its membrane if that is certain, else step by step."""
+def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_Quantized]:
+    """A hidden population; or a read-out, in each way that it can be read."""
     population = Population(
         name=layer.name,
         shape=layer.shape,
-        dv=round(DECAY_UNITY * (1.0 - layer.decay)),
+        du=_rate(layer.synapse),
+        dv=_rate(layer.decay),
         vth=VTH_MAX if layer.theta is None else max(1, round(layer.theta * scale)),
         bias=_bias(layer, scale),
     )
@@ -130,18 +129,22 @@ def _candidates(
     )
     if layer.theta is not None:
         return [_Quantized(population=population, synapses=synapses, scale=scale, readout=None)]
-    per_step = 1.0 / (scale * steps)
-    membrane = Readout(population=layer.name, kind="membrane", scale=per_step)
-    summed = replace(membrane, kind="sum")
     return [
-        _Quantized(population=population, synapses=synapses, scale=scale, readout=membrane),
         _Quantized(
-            population=replace(population, dv=DECAY_UNITY),
+            population=replace(population, dv=_rate(reading.decay)),
             synapses=synapses,
             scale=scale,
-            readout=summed,
-        ),
+            readout=Readout(
+                population=layer.name, kind=reading.kind, scale=1.0 / (scale * reading.times)
+            ),
+        )
+        for reading in layer.readings
     ]
+
+
+def _rate(keeps: float) -> int:
+    """Decay per step in 12 bits."""
+    return round(DECAY_UNITY * (1.0 - keeps))
 
 
 def _rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..core.errors import ConfigError
 from ..core.progress import SILENT, Tracker
 from ..sim.classifier import TwinClassifier
 from ..sim.estimators import TRAINING
-from .lower import FloatNetwork
+from .float_network import FloatNetwork
 from .quantize import Precision, quantize
 
 CANDIDATES = (1.0, 1.25, 1.5, 0.8, 0.6)

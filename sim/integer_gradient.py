@@ -1,6 +1,7 @@
 """Gradients of integer neurons: those of the de-quantised neuron, through a chosen estimator."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -68,18 +69,12 @@ def membrane(
 def summed(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
-    """v added up over the steps, in units of 64, differentiable: a read-out that keeps nothing.
-
-    Raises:
-        RangeError: If v carries over from step to step.
-    """
-    if population.dv != DECAY_UNITY:
-        raise RangeError(
-            f"expected decay 4096 of v to sum over steps in {population.name!r}, got "
-            f"{population.dv}; read the membrane instead"
-        )
+    """v added up over the steps, in units of 64, differentiable: a read-out that never spikes."""
+    keep, steps = _keep(population.dv), len(registers.level)
     total = (registers.h.to(torch.int64).sum(0) / UNIT).to(torch.float32)
-    return _read(total, activation, registers, population, [1.0] * len(registers.level))
+    # what arrives at a step is still there, in part, at each later one
+    shares = list(accumulate(keep**age for age in range(steps)))[::-1]
+    return _read(total, activation, registers, population, shares)
 
 
 def _read(

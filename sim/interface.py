@@ -31,8 +31,8 @@ class Readout:
 
     Args:
         population: Its name.
-        kind: `membrane` reads v after the last step, `sum` adds up v over the steps of a neuron
-            that keeps nothing (dv 4096), both in units of 64; `spikes` counts spikes.
+        kind: `membrane` reads v after the last step, `sum` adds up v over the steps, both
+            in units of 64; `spikes` counts spikes.
         scale: Logit of one unit.
     """
 

@@ -1,3 +1,6 @@
+# nir's annotations are narrower than what it takes.
+# pyright: reportArgumentType=false
+
 import nir
 import numpy as np
 import pytest
@@ -7,6 +10,8 @@ import torch.nn.functional as F
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.deploy.lower import lower
 from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.nir_meta import InputLattice
+from spikeproof.tests.deploy.float_run import float_run
 from spikeproof.tests.deploy.networks import (
     SHAPE,
     affine,
@@ -118,3 +123,48 @@ def test_flatten_between_a_convolution_and_neurons_is_refused():
 def test_flatten_alone_before_neurons_is_refused():
     nodes = {"flat": flatten(SHAPE), "fire": integrate((60,), 1.0), "last": affine(weight(4, 60))}
     refused(chain(nodes), "expected a dense layer between maps .* node 'fire', got a flatten alone")
+
+
+def assert_lowers_exactly(graph):
+    network = NirNetwork(graph, meta_of(), dtype=torch.float64)
+    images = lattice_images(4)
+    trains, logits = float_run(lower(graph, meta_of()), images)
+    found = network.run(network.encode(torch.from_numpy(images)))
+    for name, train in found.items():
+        assert 0.02 < train.mean() < 0.98
+        np.testing.assert_array_equal(trains[name].reshape(train.shape), train)
+    np.testing.assert_allclose(logits, network(torch.from_numpy(images)), rtol=0, atol=1e-9)
+
+
+def test_even_kernel_with_same_padding_is_a_kernel_with_a_row_of_zeros(rng):
+    kernel = rng.normal(size=(3, 2, 2, 4)) / 100
+    node = conv(kernel, rng.normal(size=3), padding="same", dilation=(3, 1))
+    nodes = {"conv": node, "fire": integrate(MAP, 1.0), "flat": flatten(MAP)}
+    assert_lowers_exactly(chain(nodes | {"last": affine(weight(4, 90))}))
+
+
+@pytest.mark.parametrize("padding", [2, "same", "valid"])
+def test_convolutions_of_rows_are_convolutions_of_maps_of_height_one(rng, padding):
+    options = {"stride": 1 if padding == "same" else 2, "padding": padding, "dilation": 1}
+    length = {2: 9, "same": 16, "valid": 7}[padding]
+    shape = (6, length)
+    nodes = {
+        "row": nir.Flatten(None, start_dim=0, end_dim=1),
+        "conv": nir.Conv1d(
+            16, rng.normal(size=(6, 2, 4)) / 100, groups=2, bias=0.1 * weight(6), **options
+        ),
+        "fire": integrate(shape, 0.8),
+        "mix": nir.Conv1d(length, rng.normal(size=(6, 6, 1)), 1, 0, 1, 1, np.zeros(6)),
+        "gain": nir.Scale(np.repeat(1 + weight(6, 1) / 2, length, axis=1)),
+        "fire2": integrate(shape, 1.0),
+        "flat": nir.Flatten(None, start_dim=0, end_dim=-1),
+        "last": affine(weight(4, 6 * length)),
+    }
+    graph = chain(nodes, shape=(4, 1, 16), meta=meta_of(input_lattice=InputLattice()))
+    network = NirNetwork(graph, meta_of(input_lattice=InputLattice()), dtype=torch.float64)
+    images = rng.integers(0, 256, (4, 4, 1, 16), dtype=np.uint8)
+    trains, logits = float_run(lower(graph, network.meta), images)
+    for name, train in network.run(network.encode(torch.from_numpy(images))).items():
+        assert 0.02 < train.mean() < 0.98
+        np.testing.assert_array_equal(trains[name].reshape(train.shape), train)
+    np.testing.assert_allclose(logits, network(torch.from_numpy(images)), rtol=0, atol=1e-9)

@@ -123,13 +123,14 @@ def test_membrane_reads_the_last_v_and_has_its_gradient(rng, du, dv):
     torch.testing.assert_close(weighted_gradient(found, a), weighted_gradient(expected, a))
 
 
+@pytest.mark.parametrize("dv", [0, 100, 2048, 4096])
 @pytest.mark.parametrize("du", [0, 77, 2048, 4096])
-def test_summed_adds_v_over_the_steps_and_has_its_gradient(rng, du):
-    population = Population(name="out", shape=(4,), du=du, dv=4096, vth=131071)
+def test_summed_adds_v_over_the_steps_and_has_its_gradient(rng, du, dv):
+    population = Population(name="out", shape=(4,), du=du, dv=dv, vth=131071)
     a = activations(rng, 6, 3, 4)
     found = summed(a, run(a, population), population)
-    expected = float_registers(a, du=du, dv=4096)[1].sum(0)
-    torch.testing.assert_close(found, expected, rtol=0.0, atol=2.0)
+    expected = float_registers(a, du=du, dv=dv)[1].sum(0)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=4.0)
     torch.testing.assert_close(weighted_gradient(found, a), weighted_gradient(expected, a))
 
 
@@ -192,14 +193,6 @@ def test_a_membrane_forgets_what_came_before_its_last_reset(rng):
     alone = membrane(late, run(late, population), population)
     assert torch.equal(grad[4:], weighted_gradient(alone, late))
     assert grad[:4].abs().max() == 0
-
-
-def test_a_sum_over_steps_is_refused_where_v_carries_over(rng):
-    population = Population(name="out", shape=(4,), dv=4095, vth=131071)
-    a = activations(rng, 2, 1, 4)
-    message = "expected decay 4096 of v to sum over steps in 'out', got 4095; read the membrane"
-    with pytest.raises(RangeError, match=message):
-        summed(a, run(a, population), population)
 
 
 def test_a_threshold_of_zero_is_refused_where_it_is_differentiated(rng):

@@ -1,0 +1,88 @@
+"""A network as the chip arranges it, before rounding: populations, weights, readings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from ..sim.nir_meta import NirMeta
+from .neurons import Approximation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatSynapse:
+    """Weights from a population (or the input) to another, in float64.
+
+    Args:
+        source: Name of the node that it reads.
+        weight: `[out, in]` or `[out, in/groups, kH, kW]`.
+        stride, padding, dilation: `(H, W)` of a convolution.
+        groups: Channel groups of a convolution.
+    """
+
+    source: str
+    weight: Float[np.ndarray, "..."]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """`kind` as of `sim.interface.Readout`, of a membrane with this `decay`: `times` a logit."""
+
+    kind: Literal["membrane", "sum"]
+    decay: float
+    times: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatLayer:
+    """One population to be: v ← decay·v + Σ weights·spikes + bias, firing above theta.
+
+    Args:
+        name: Name of the NIR node.
+        shape: `(C, H, W)` or `(N,)`.
+        synapses: What reaches it.
+        bias: One value a channel or neuron.
+        theta: Threshold; None for a read-out that never fires.
+        decay: λ of the membrane, 1 keeps everything.
+        synapse: What is left of the current that spikes bring after a step; 0 is none.
+        readings: How a read-out that never fires can be read, the first that fits is.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    synapses: tuple[FloatSynapse, ...]
+    bias: Float[np.ndarray, " C"]
+    theta: float | None
+    decay: float = 1.0
+    synapse: float = 0.0
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatNetwork:
+    """A network as the chip arranges it, before rounding.
+
+    Args:
+        source: Name of the input node.
+        input_shape: `(C, H, W)`.
+        layers: In order of computation, the read-out last.
+        meta: Steps, read-out and lattice.
+        approximations: What differs from the graph.
+    """
+
+    source: str
+    input_shape: tuple[int, ...]
+    layers: tuple[FloatLayer, ...]
+    meta: NirMeta
+    approximations: tuple[Approximation, ...] = ()
+
+    @property
+    def offset(self) -> tuple[int, ...]:
+        """What is subtracted from the pixels of each channel."""
+        lattice = self.meta.input_lattice
+        return (lattice and lattice.offset) or (0,) * self.input_shape[0]
