@@ -14,7 +14,7 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="A training folder or a .safetensors in it.")],
     out: Out,
     data: Annotated[
-        str | None, typer.Option(help="Data SPEC to compare on; else noise on the lattice.")
+        str | None, typer.Option(help="Data SPEC to compare on; else noise.")
     ] = None,
     samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
     onnx: Annotated[Path | None, typer.Option(help="Not in this version.")] = None,
@@ -41,8 +41,12 @@ def export(
         raise ConfigError("expected no --onnx, got it; it is not in this version")
     network = load_checkpoint(checkpoint)
     if data is None:
-        shape = (samples, *network.config.input_shape)
-        images = generator(seed, "export").integers(0, 256, shape, dtype=np.uint8)
+        shape, draw = (samples, *network.config.input_shape), generator(seed, "export")
+        images = (
+            draw.integers(0, 256, shape, dtype=np.uint8)
+            if network.config.encoding == "direct"
+            else draw.poisson(0.5, (network.config.steps, *shape)).astype(np.uint8)
+        )
         classes: tuple[str, ...] = ()
     else:
         read = load(data)

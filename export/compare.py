@@ -41,7 +41,7 @@ class LayerReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """How the written file compares with the trained network, on `samples` images.
+    """How the written file compares with the trained network, on `samples` images or trains.
 
     In float64 all spikes are equal and logits differ by at most `logit_difference`. `agreement` is
     the share of images that the file in float32 puts in the same class.
@@ -78,23 +78,25 @@ class Comparison:
         self.single = NirNetwork(graph, meta, dtype=torch.float32)
 
     @torch.no_grad()
-    def run(self, images: Shaped[Tensor, "N C H W"]) -> ExportReport:
-        """The report on one batch.
+    def run(self, images: Shaped[Tensor, "*T N C H W"]) -> ExportReport:
+        """The report on one batch of uint8 images, or of frames of event counts.
 
         Raises:
             NotEqualError: If a spike in float64 differs, logits by more than 1e-9, or a spike in
                 float32 where |v − θ| > 1e-5·Σ|w|·max|x|.
         """
-        train, x = self.double.encode(images), images.double() / 255
+        is_direct = self.double.meta.encoding == "direct"
+        train = self.double.encode(images) if is_direct else images.double()
+        x = images.double() / 255 if is_direct else train
         outputs, spikes = dict(self.reference.walk(x)), self.double.run(train)
         values = {self.double.input: train, **spikes}
         for name in self.double.spiking:
             self._require_equal_spikes(name, values, outputs[name])
         logits = self.reference(x)
         difference = _require_equal_logits(logits, self.double.read_out(values))
-        same = predictions(self.single(images)) == predictions(logits)
+        same = predictions(self.single.logits(train.float())) == predictions(logits)
         return ExportReport(
-            samples=len(images),
+            samples=train.shape[1],
             logit_difference=difference,
             agreement=float(same.double().mean()),
             layers=tuple(self._layer(name, values) for name in self.double.spiking),

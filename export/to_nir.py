@@ -24,7 +24,8 @@ def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGr
     """The graph of what `network` computes in evaluation mode, in float64.
 
     Batch norm, the weights of residual sums, input normalisation and pooling are folded into
-    convolutions and dense layers; the rest keeps its name. The input is the payload 255·x − mean.
+    convolutions and dense layers; the rest keeps its name. The input is the payload 255·x − mean,
+    or the events counted in each cell of a frame.
     Neurons have parameters at their full shape and biases are always there: NIR 1.0.8 cannot write
     a graph without them.
 
@@ -37,7 +38,8 @@ def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGr
         ConfigError: If there are class names, but not one for each logit.
     """
     graph = merge_pools(fold_norms(fold_mixes(read_layers(network))))
-    graph = fold_input(graph, LATTICE * float64(network.std).flatten())
+    unit = LATTICE if network.config.encoding == "direct" else 1
+    graph = fold_input(graph, unit * float64(network.std).flatten())
     return _write_graph(graph, meta_of(network, classes))
 
 
@@ -46,14 +48,10 @@ def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
 
     Raises:
         ConfigError: If there are class names, but not one for each logit.
-        UnsupportedNodeError: If the network takes frames of events.
     """
     config = network.config
-    if config.encoding != "direct":
-        raise UnsupportedNodeError(
-            f"expected a network for images, got encoding {config.encoding!r}; event input is not "
-            "exported by this version"
-        )
+    is_direct = config.encoding == "direct"
+    lattice = InputLattice(scale=LATTICE, offset=tuple(int(m) for m in config.mean))
     if classes and len(classes) != config.classes:
         raise ConfigError(
             f"expected {config.classes} class names, got {len(classes)}; name each class or none"
@@ -61,10 +59,10 @@ def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
     return NirMeta(
         dt=DT,
         steps=config.steps,
-        encoding="direct",
+        encoding=config.encoding,
         readout=config.readout,
         reset="zero",
-        input_lattice=InputLattice(scale=LATTICE, offset=tuple(int(m) for m in config.mean)),
+        input_lattice=lattice if is_direct else None,
         classes=tuple(classes),
     )
 

@@ -23,7 +23,7 @@ def export_network(
     network: SpikingNetwork,
     out: Path,
     *,
-    images: Shaped[Tensor, "N C H W"],
+    images: Shaped[Tensor, "*T N C H W"],
     classes: Sequence[str] = (),
     tracker: Tracker = SILENT,
 ) -> ExportReport:
@@ -32,7 +32,7 @@ def export_network(
     Args:
         network: On any device, in any mode; not changed.
         out: Written whole or not at all.
-        images: The sample to compare on, uint8.
+        images: The sample to compare on: uint8 images, or frames [T, N, C, H, W] of event counts.
         classes: Names of the classes, in the order of the logits.
         tracker: Advanced by images.
 
@@ -50,7 +50,7 @@ def export_network(
 def verify(
     network: SpikingNetwork,
     graph: nir.NIRGraph,
-    images: Shaped[Tensor, "N C H W"],
+    images: Shaped[Tensor, "*T N C H W"],
     *,
     tracker: Tracker = SILENT,
 ) -> ExportReport:
@@ -66,17 +66,23 @@ def verify(
     """
     _check_images(network, images)
     comparison, parts = Comparison(network, graph), []
-    with tracker.task("verify", len(images)) as task:
-        for batch in images.cpu().split(BATCH):
+    axis = images.ndim - 4
+    with tracker.task("verify", images.shape[axis]) as task:
+        for batch in images.cpu().split(BATCH, dim=axis):
             parts.append(comparison.run(batch))
-            task.advance(len(batch))
+            task.advance(batch.shape[axis])
     return joined(parts)
 
 
 def _check_images(network: SpikingNetwork, images: Tensor) -> None:
-    expected = tuple(network.config.input_shape)
-    if images.dtype != torch.uint8 or images.shape[1:] != expected or not len(images):
+    config = network.config
+    shape, is_direct = tuple(config.input_shape), config.encoding == "direct"
+    before = images.shape[:-3]
+    fits = len(before) == 1 if is_direct else len(before) == 2 and before[0] == config.steps
+    is_whole = images.dtype == torch.uint8 or not is_direct
+    if not (fits and is_whole and images.shape[-3:] == shape and images.numel()):
+        wanted = "uint8 image [N" if is_direct else f"train of frames [{config.steps}, N"
         raise DataError(
-            f"expected at least one uint8 image [N, {', '.join(map(str, expected))}], got "
-            f"{images.dtype} {list(images.shape)}; pass images of the data set it was trained on"
+            f"expected at least one {wanted}, {', '.join(map(str, shape))}], got "
+            f"{images.dtype} {list(images.shape)}; pass samples of the data set it was trained on"
         )

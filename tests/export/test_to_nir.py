@@ -67,9 +67,16 @@ def test_metadata_says_what_nir_leaves_open(make_network):
     }
 
 
-def test_network_for_events_is_refused(make_network):
-    with pytest.raises(UnsupportedNodeError, match="for images, got encoding 'frames'; event"):
-        to_nir(make_network(encoding="frames", mean=(0, 0)))
+def test_network_for_events_takes_counts_as_they_are(make_network):
+    network = make_network(encoding="frames", mean=(0, 0))
+    graph = to_nir(network)
+    assert read_meta(graph).encoding == "frames"
+    assert "input_lattice" not in graph.metadata
+    expected = network.layers.conv1.weight.double() / network.std
+    norm = network.layers[1]
+    gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    found = torch.tensor(graph.nodes["conv1"].weight)
+    torch.testing.assert_close(found, (expected * gain[:, None, None, None]).detach())
 
 
 def test_network_is_left_as_it_was(make_network):
