@@ -13,9 +13,7 @@ from .progress import RichTracker
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A training folder or a .safetensors in it.")],
     out: Out,
-    data: Annotated[
-        str | None, typer.Option(help="Data SPEC to compare on; else noise.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="Data SPEC to compare on; else noise.")] = None,
     samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
     onnx: Annotated[Path | None, typer.Option(help="Not in this version.")] = None,
     seed: Seed = 0,

@@ -12,10 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import DelayLayer, LinearLayer
-from .compose import compose
-from .linear_map import (
+from ..export.compose import compose
+from ..export.linear_map import (
     Conv,
     Dense,
     LinearMap,
@@ -27,6 +25,8 @@ from .linear_map import (
     depthwise,
     through,
 )
+from ..sim.nir_graph import NirNetwork
+from ..sim.nir_layers import DelayLayer, LinearLayer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

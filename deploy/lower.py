@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..core.errors import UnsupportedNodeError
+from ..export.linear_map import Conv, Dense, LinearMap, Same, chip_shape, explicit
 from ..sim.classifier import LEVELS
 from ..sim.nir_graph import NirNetwork
 from ..sim.nir_layers import DelayLayer, MembraneLayer, NeuronLayer
@@ -14,7 +15,6 @@ from ..sim.nir_meta import InputLattice, NirMeta
 from ..sim.nir_topology import inlined, live
 from .currents import Current, currents
 from .float_network import FloatLayer, FloatNetwork, FloatSynapse, Reading
-from .linear_map import Conv, Dense, LinearMap, Same, chip_shape, explicit
 from .neurons import Approximations, ChipNeurons, chip_neurons, overshoot
 from .split import Part, Parts, from_parts, rows
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .linear_map import Conv, Dense
+from ..export.linear_map import Conv, Dense
 
 Part = tuple[str, np.ndarray]
 """A population, and the channels that it has of a node."""

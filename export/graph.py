@@ -66,14 +66,35 @@ class Norm:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pool:
-    """`factor` times the sum over `kernel` windows that lie side by side and tile the map."""
+    """`factor` times the sum over `kernel` windows, `stride` apart (side by side where it is None).
+
+    `padding` zeros count as values. With `ceil` the last windows may end outside of the map.
+    """
 
     kernel: Pair
     factor: float
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil: bool = False
+
+    @property
+    def step(self) -> Pair:
+        """From one window to the next."""
+        return self.stride or self.kernel
 
     def shape(self, shape: Shape) -> Shape:
-        """Shape of the output."""
-        return (shape[0], shape[1] // self.kernel[0], shape[2] // self.kernel[1])
+        """Shape of the output, as torch counts windows."""
+        terms = zip(shape[1:], self.kernel, self.step, self.padding, strict=True)
+        height, width = (self._windows(n, k, s, p) for n, k, s, p in terms)
+        return (shape[0], height, width)
+
+    def _windows(self, size: int, kernel: int, step: int, padding: int) -> int:
+        room = size + 2 * padding - kernel
+        if not self.ceil:
+            return room // step + 1
+        count = -(-room // step) + 1
+        # torch: the last window has to start inside the map or the padding before it
+        return count - 1 if (count - 1) * step >= size + padding else count
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -98,10 +98,16 @@ def _norm(layer: nn.BatchNorm2d) -> Norm | str:
 
 def _pool(layer: nn.AvgPool2d) -> Pool | str:
     kernel, stride, padding = (_pair(s) for s in (layer.kernel_size, layer.stride, layer.padding))
-    if stride != kernel or padding != (0, 0) or layer.ceil_mode:
-        return "pooling with stride equal to its kernel, no padding and no ceil_mode"
+    if padding != (0, 0) and not layer.count_include_pad and layer.divisor_override is None:
+        return "pooling that counts its padding (count_include_pad) or has none"
     divisor = layer.divisor_override or kernel[0] * kernel[1]
-    return Pool(kernel=kernel, factor=1.0 / divisor)
+    return Pool(
+        kernel=kernel,
+        factor=1.0 / divisor,
+        stride=stride,
+        padding=padding,
+        ceil=layer.ceil_mode,
+    )
 
 
 def _flatten(layer: nn.Flatten) -> Flatten | str:

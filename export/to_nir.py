@@ -9,12 +9,9 @@ import numpy as np
 from ..core.errors import ConfigError, UnsupportedNodeError
 from ..sim.nir_meta import InputLattice, NirMeta
 from ..train.network import LATTICE, SpikingNetwork
-from .encode import fold_input
-from .fold import fold_norms
 from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Neurons, Shape
 from .layers import float64, read_layers
-from .mix import fold_mixes
-from .pool import merge_pools
+from .passes import PASSES, apply, folding
 
 DT = 1.0
 """A power of two keeps dt·r/tau exact."""
@@ -37,9 +34,9 @@ def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGr
         UnsupportedNodeError: If a layer cannot be kept exactly.
         ConfigError: If there are class names, but not one for each logit.
     """
-    graph = merge_pools(fold_norms(fold_mixes(read_layers(network))))
     unit = LATTICE if network.config.encoding == "direct" else 1
-    graph = fold_input(graph, unit * float64(network.std).flatten())
+    divisor = unit * float64(network.std).flatten()
+    graph, _ = apply(read_layers(network), (*PASSES, folding(divisor)))
     return _write_graph(graph, meta_of(network, classes))
 
 

@@ -1,9 +1,10 @@
 """Every family of networks through a file and back, on real data, with every layer firing.
 
-Widths are small; with the published ones the tests are marked slow.
+Widths are small; with the published ones (dense layers of 512) the tests are marked slow.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from spikeproof.train.architectures import architecture
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 from spikeproof.train.wiring import Mixture
 
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "export.json"
 CIFAR = {
     "input_shape": (3, 32, 32),
     "classes": 10,
@@ -89,7 +91,7 @@ def _draw(module):
         module.weight.uniform_(0.3, 0.9)
 
 
-def assert_survives(config, shared, path, count, record):
+def assert_survives(config, shared, path, count):
     samples = real(config, shared, count)
     report = export_network(firing(config, samples), path / "model.nir", images=samples)
     assert report.samples == count
@@ -98,15 +100,16 @@ def assert_survives(config, shared, path, count, record):
     assert max(layer.rate for layer in report.layers) < 0.95
     assert report.logit_difference <= 1e-9
     assert max(layer.margin for layer in report.layers) <= 1e-5
-    record("float32 agreement", f"{report.agreement:.1%} of {count}")
+    return report
 
 
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("neurons", NEURONS.values(), ids=NEURONS)
 @pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
-def test_family_survives_the_file(config, neurons, readout, shared, tmp_path, record_property):
+def test_family_survives_the_file(config, neurons, readout, shared, tmp_path):
     config = replace(config, readout=readout, **neurons)
-    assert_survives(config, shared, tmp_path, 3, record_property)
+    report = assert_survives(config, shared, tmp_path, 3)
+    assert len(report.layers) >= 5
 
 
 @pytest.mark.slow
@@ -119,4 +122,4 @@ def test_family_of_published_size_survives_the_file(
     plan = architecture(config.architecture)
     hidden = getattr(plan, "hidden", ())
     config = replace(config, readout=readout, widths=plan.widths, hidden=hidden, **neurons)
-    assert_survives(config, shared, tmp_path, 2, record_property)
+    assert_survives(config, shared, tmp_path, 2)

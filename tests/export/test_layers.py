@@ -53,9 +53,10 @@ REFUSED = {
     "padding mode": (nn.Conv2d(2, 3, 3, padding_mode="reflect"), "zero padding"),
     "uneven same": (nn.Conv2d(2, 3, 4, padding="same"), "same padding on both sides"),
     "statistics": (nn.BatchNorm2d(2, track_running_stats=False), "running statistics"),
-    "overlap": (nn.AvgPool2d(3, stride=2), "stride equal to its kernel"),
-    "padded pool": (nn.AvgPool2d(2, padding=1), "no padding"),
-    "ceil": (nn.AvgPool2d(2, ceil_mode=True), "no ceil_mode"),
+    "uncounted padding": (
+        nn.AvgPool2d(2, padding=1, count_include_pad=False),
+        "counts its padding \\(count_include_pad\\)",
+    ),
     "flatten": (nn.Flatten(2), "flatten of all axes but the batch"),
 }
 

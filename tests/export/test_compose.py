@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from spikeproof.core.errors import UnsupportedNodeError
-from spikeproof.deploy.compose import compose
-from spikeproof.deploy.linear_map import Conv, Dense, Same, added, depthwise, explicit, through
+from spikeproof.export.compose import compose
+from spikeproof.export.linear_map import Conv, Dense, Same, added, depthwise, explicit, through
 
 MAP = (4, 6, 9)
 RNG = np.random.default_rng(2)
