@@ -119,6 +119,21 @@ class Neurons:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """Neurons or an integrator with NIR's parameters, by field; `kind` is the node's name in NIR.
+
+    Each parameter is a number, or broadcasts to the map that reaches it.
+    """
+
+    kind: str
+    parameters: Mapping[str, Float64[np.ndarray, "..."]]
+
+    def shape(self, shape: Shape) -> Shape:
+        """Shape of the output."""
+        return shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Mix:
     """Σ weight·current, each current by the name of the node that it comes from."""
 
@@ -129,7 +144,7 @@ class Mix:
         return shape
 
 
-Node = Conv | Dense | Norm | Pool | Flatten | Neurons | Mix
+Node = Conv | Dense | Norm | Pool | Flatten | Neurons | Cell | Mix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """The layers of a trained network as a graph: one converter per module type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ def read_layers(network: SpikingNetwork) -> Graph:
             names the module and its position.
     """
     layers, sources = list(network.layers.named_children()), sources_of(network.layers)
-    nodes = {name: _convert(position, name, layer) for position, (name, layer) in enumerate(layers)}
+    nodes = {name: convert(position, name, layer) for position, (name, layer) in enumerate(layers)}
     if len({INPUT, *nodes, OUTPUT}) != len(nodes) + 2:
         raise UnsupportedNodeError(
             f"expected layers named other than {INPUT!r} and {OUTPUT!r}, got {list(nodes)}; "
@@ -36,11 +36,22 @@ def read_layers(network: SpikingNetwork) -> Graph:
     return Graph(nodes=nodes, edges=(*edges, (last, OUTPUT)), input_shape=shape)
 
 
-def _convert(position: int, name: str, layer: nn.Module) -> Node:
+def convert(
+    position: int,
+    name: str,
+    layer: nn.Module,
+    converters: "Mapping[type[nn.Module], Converter] | None" = None,
+) -> Node:
+    """One module, by the converter for its type.
+
+    Raises:
+        UnsupportedNodeError: If there is none, or it cannot keep a setting exactly.
+    """
+    table = CONVERTERS if converters is None else converters
     try:
-        converter = CONVERTERS[type(layer)]
+        converter = table[type(layer)]
     except KeyError:
-        known = ", ".join(kind.__name__ for kind in CONVERTERS)
+        known = ", ".join(dict.fromkeys(kind.__name__ for kind in table))
         raise UnsupportedNodeError(
             f"expected layer {position} ({name!r}) to be one of {known}, got "
             f"{type(layer).__name__}; replace it"
@@ -85,7 +96,7 @@ def _dense(layer: nn.Linear) -> Dense:
     return Dense(weight=float64(layer.weight), bias=_bias(layer))
 
 
-def _norm(layer: nn.BatchNorm2d) -> Norm | str:
+def _norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> Norm | str:
     if layer.running_mean is None or layer.running_var is None:
         return "batch norm with running statistics"
     gain = 1.0 / np.sqrt(float64(layer.running_var) + layer.eps)
@@ -125,9 +136,11 @@ def _mixture(layer: Mixture) -> Mix:
     return Mix(weights={str(k): weight for k, weight in enumerate(float64(layer.weight).tolist())})
 
 
-CONVERTERS: dict[type[nn.Module], Callable[..., Node | str]] = {
+Converter = Callable[..., Node | str]
+CONVERTERS: dict[type[nn.Module], Converter] = {
     nn.Conv2d: _conv,
     nn.Linear: _dense,
+    nn.BatchNorm1d: _norm,
     nn.BatchNorm2d: _norm,
     nn.AvgPool2d: _pool,
     nn.Flatten: _flatten,

@@ -92,6 +92,8 @@ PASSES: tuple[Pass, ...] = (
     ),
 )
 """In order: what one ensures, a later one requires."""
+FOREIGN = tuple(each for each in PASSES if each.run not in (merge_pools, merge_linears))
+"""For networks that we did not build: NIR holds their pools as they are."""
 
 
 def folding(divisor: np.ndarray) -> Pass:

@@ -1,6 +1,7 @@
 """A trained network as a NIR graph: folded, lowered, and with what NIR leaves open as metadata."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import nir
@@ -9,7 +10,7 @@ import numpy as np
 from ..core.errors import ConfigError, UnsupportedNodeError
 from ..sim.nir_meta import InputLattice, NirMeta
 from ..train.network import LATTICE, SpikingNetwork
-from .graph import INPUT, OUTPUT, Conv, Dense, Flatten, Graph, Neurons, Shape
+from .graph import INPUT, OUTPUT, Cell, Conv, Dense, Flatten, Graph, Neurons, Pool, Shape
 from .layers import float64, read_layers
 from .passes import PASSES, apply, folding
 
@@ -37,7 +38,7 @@ def to_nir(network: SpikingNetwork, *, classes: Sequence[str] = ()) -> nir.NIRGr
     unit = LATTICE if network.config.encoding == "direct" else 1
     divisor = unit * float64(network.std).flatten()
     graph, _ = apply(read_layers(network), (*PASSES, folding(divisor)))
-    return _write_graph(graph, meta_of(network, classes))
+    return write_graph(graph, meta_of(network, classes))
 
 
 def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
@@ -64,7 +65,12 @@ def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
     )
 
 
-def _write_graph(graph: Graph, meta: NirMeta) -> nir.NIRGraph:
+def write_graph(graph: Graph, meta: NirMeta) -> nir.NIRGraph:
+    """A graph without norms and sums in NIR's nodes.
+
+    Raises:
+        UnsupportedNodeError: If a node has no counterpart there.
+    """
     shapes = graph.shapes()
     nodes: dict[str, nir.NIRNode] = {INPUT: nir.Input({"input": np.array(graph.input_shape)})}
     for name in graph.order():
@@ -83,6 +89,11 @@ def _node(graph: Graph, name: str, before: Shape, after: Shape) -> nir.NIRNode:
             f"expected {name!r} to be folded away, got {graph.kind(name)}; fold the graph first"
         ) from None
     node = write(graph.nodes[name], before)
+    if isinstance(node, str):
+        raise UnsupportedNodeError(
+            f"expected {name!r} ({graph.kind(name)}) to be {node}, got {graph.nodes[name]}; "
+            "change the layer"
+        )
     # NIR computes wrong types for rectangular kernels and for groups.
     node.input_type, node.output_type = {"input": np.array(before)}, {"output": np.array(after)}
     return node
@@ -119,9 +130,32 @@ def _neurons(neurons: Neurons, before: Shape) -> nir.IF | nir.LIF:
     return nir.LIF(tau=tau, r=tau / DT, v_leak=zero, v_threshold=theta, v_reset=zero.copy())
 
 
-WRITERS: dict[type, Callable[..., nir.NIRNode]] = {
+def _pool(pool: Pool, before: Shape) -> nir.AvgPool2d | nir.SumPool2d | str:
+    if pool.shape(before) != replace(pool, ceil=False).shape(before):
+        return f"pooling whose windows end inside of maps {before}"
+    kinds = {1.0 / (pool.kernel[0] * pool.kernel[1]): nir.AvgPool2d, 1.0: nir.SumPool2d}
+    if pool.factor not in kinds:
+        return "pooling that averages or sums"
+    fields = (np.array(size) for size in (pool.kernel, pool.step, pool.padding))
+    return kinds[pool.factor](*fields)
+
+
+def _cell(cell: Cell, before: Shape) -> nir.NIRNode | str:
+    """Every parameter at the full shape: other readers take the layer's shape from it."""
+    try:
+        full = {k: np.broadcast_to(v, before).copy() for k, v in cell.parameters.items()}
+    except ValueError:
+        shapes = {key: value.shape for key, value in cell.parameters.items()}
+        return f"neurons with parameters for {before}, not {shapes}"
+    return getattr(nir, cell.kind)(**full)
+
+
+WRITERS: dict[type, Callable[..., nir.NIRNode | str]] = {
     Conv: _conv,
     Dense: _dense,
     Flatten: _flatten,
     Neurons: _neurons,
+    Pool: _pool,
+    Cell: _cell,
 }
+"""A writer answers with a node, or with what it would have accepted."""
