@@ -1,7 +1,7 @@
 """`spikeproof deploy`: integers, chip report, golden vectors, manifest."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from .progress import RichTracker
 if TYPE_CHECKING:
     from ..deploy.deployment import Calibration
 
+Sums = Literal["integer", "float32"]
 NOT_YET = "it is not in this version"
 
 
@@ -26,7 +27,12 @@ def deploy(
     epsilon: Epsilon = 8 / 255,
     finetune: Annotated[int | None, typer.Option(help="Not in this version.")] = None,
     data: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Not in this version.")] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write the integers as model.onnx.")
+    ] = False,
+    onnx_sums: Annotated[
+        Sums, typer.Option(help="What sums in it: integer operators, or float32 where exact.")
+    ] = "integer",
     dt: Annotated[float | None, typer.Option(help="Time step, where the file lacks it.")] = None,
     steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
     encoding: Annotated[str | None, typer.Option(help="direct, where the file lacks it.")] = None,
@@ -54,7 +60,7 @@ def deploy(
     from ..deploy.scale import SearchConfig
 
     device_named(device)
-    for name, asked in (("finetune", finetune), ("data", data), ("onnx", onnx or None)):
+    for name, asked in (("finetune", finetune), ("data", data)):
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
@@ -65,6 +71,7 @@ def deploy(
             seed=seed,
             search=SearchConfig(epsilon=epsilon, seed=seed),
             allow_approximation=allow_approximation,
+            onnx=onnx_sums if onnx else None,
         ),
         model,
         out,

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import ConfigError
 from .options import Device, Json, Out, Seed, check_suffix, device_named, show
 from .progress import RichTracker
 
@@ -15,7 +14,7 @@ def export(
     out: Out,
     data: Annotated[str | None, typer.Option(help="Data SPEC to compare on; else noise.")] = None,
     samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
-    onnx: Annotated[Path | None, typer.Option(help="Not in this version.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="Also write it as this .onnx file.")] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -30,13 +29,17 @@ def export(
     from ..core.randomness import generator
     from ..core.record import write_record
     from ..datasets.images import load
+    from ..export.onnx_scope import require_onnx
+    from ..export.to_onnx import write_network_onnx
     from ..export.verify import export_network
+    from ..sim.nir_file import read_nir
     from ..train.checkpoint import load as load_checkpoint
 
     device_named(device)
     check_suffix(out, ".nir")
     if onnx is not None:
-        raise ConfigError("expected no --onnx, got it; it is not in this version")
+        check_suffix(onnx, ".onnx")
+        require_onnx()
     network = load_checkpoint(checkpoint)
     if data is None:
         shape, draw = (samples, *network.config.input_shape), generator(seed, "export")
@@ -52,16 +55,24 @@ def export(
     report = export_network(
         network, out, images=torch.from_numpy(images), classes=classes, tracker=RichTracker()
     )
-    write_record(
-        out,
-        command="export",
-        seed=seed,
-        options={"checkpoint": checkpoint, "data": data, "samples": samples, "device": device},
-    )
+    asked = {"checkpoint": checkpoint, "data": data, "samples": samples, "device": device}
+    write_record(out, command="export", seed=seed, options=asked | {"onnx": onnx})
     lines = [
         f"wrote {out}: {report.samples} samples, all spikes equal in float64, logits within "
         f"{report.logit_difference:.1e}; float32 classes agree on {report.agreement:.1%}",
         *(f"{layer.name:14} rate {layer.rate:.3f}" for layer in report.layers),
         *(f"warning: layer {name} never spikes" for name in report.silent),
     ]
-    show({"out": str(out), **report.to_dict()}, as_json=json, lines=lines)
+    result = {"out": str(out), **report.to_dict()}
+    if onnx is not None:
+        found = write_network_onnx(
+            read_nir(out), onnx, samples=torch.from_numpy(images), tracker=RichTracker()
+        )
+        write_record(onnx, command="export", seed=seed, options=asked | {"onnx": onnx})
+        result |= {"onnx": {"out": str(onnx), **found.to_dict()}}
+        lines.append(
+            f"wrote {onnx}: {found.unflipped:.1%} of {found.samples} samples without a flipped "
+            f"spike, logits there within {found.logit_difference:.1e} of torch in float32; "
+            f"classes agree on {found.agreement:.1%}"
+        )
+    show(result, as_json=json, lines=lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FormatError, NotEqualError
-from ..core.files import read_json, sha256, write_json, write_text
+from ..core.files import read_json, sha256, write_bytes, write_json, write_text
 from ..core.record import versions
 from ..sim.netx_write import why_not_netx, write_netx
 from ..sim.nir_meta import REQUIRED
@@ -14,8 +14,9 @@ from ..sim.program import Program
 from ..sim.program_file import read_program, write_program
 from .golden import Golden, write_golden
 
-NIR, NET, PROGRAM, CHIP, MANIFEST, SUMS = (
+NIR, ONNX, NET, PROGRAM, CHIP, MANIFEST, SUMS = (
     "model.nir",
+    "model.onnx",
     "model.net",
     "program.h5",
     "chip.json",
@@ -44,6 +45,12 @@ class Bundle:
         return None if why_not_netx(self.program) else self.path / NET
 
     @property
+    def onnx(self) -> Path | None:
+        """The integers as an ONNX file; None where deploy was not asked for one."""
+        path = self.path / ONNX
+        return path if path.is_file() else None
+
+    @property
     def nir(self) -> Path:
         """The float network it was made from."""
         return self.path / NIR
@@ -62,10 +69,12 @@ def write_bundle(
     found: Golden,
     chip: dict[str, object],
     manifest: dict[str, object],
+    onnx: bytes | None = None,
 ) -> None:
     """Fills an empty folder and seals it; equal inputs give equal bytes.
 
-    A program with branches has no `.net` file: the manifest says why.
+    A program with branches has no `.net` file: the manifest says why. `onnx` are the integers as
+    `model.onnx`, where that is wanted.
     """
     shutil.copyfile(nir_file, folder / NIR)
     without_net = why_not_netx(program)
@@ -73,6 +82,8 @@ def write_bundle(
         write_netx(folder / NET, program)
     write_program(folder / PROGRAM, program)
     write_golden(folder, program, found)
+    if onnx is not None:
+        write_bytes(folder / ONNX, onnx)
     write_json(folder / CHIP, chip)
     stated = {"without_net": without_net or None, "versions": versions()}
     write_json(folder / MANIFEST, manifest | stated)

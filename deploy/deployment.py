@@ -12,6 +12,9 @@ from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_folder, sha256
 from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
+from ..export.integer_sums import Sums
+from ..export.onnx_scope import require_onnx
+from ..export.to_onnx import checked_onnx
 from ..sim.classifier import LEVELS
 from ..sim.nir_file import read_nir
 from ..sim.nir_meta import read_meta
@@ -38,6 +41,7 @@ class DeployConfig:
         search: The scale search, used where calibration images are given.
         allow_approximation: Whether neurons may differ from what the file says; what does is
             listed in the chip report.
+        onnx: How `model.onnx` sums, `integer` or `float32`; None for no such file.
     """
 
     chip: str = "loihi2"
@@ -46,6 +50,7 @@ class DeployConfig:
     golden: int = 16
     search: SearchConfig = field(default_factory=SearchConfig)
     allow_approximation: bool = False
+    onnx: Sums | None = None
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -109,7 +114,10 @@ def run(
         UnsupportedNodeError: If the network has no counterpart on the chip, or none that is exact
             and approximations are not allowed.
         RangeError: If it fits its registers at no scale.
+        MissingAbilityError: If an ONNX file is wanted and onnx or onnxruntime is not installed.
     """
+    if config.onnx:
+        require_onnx()
     # Opened first: that the output cannot be written should not be said after the scale search.
     with atomic_folder(out, marker=SUMS) as folder:
         return _fill(folder, config, nir_file, given or {}, calibration, tracker)
@@ -126,6 +134,7 @@ def _fill(
     chip = chip_named(config.chip)
     made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
     found = golden(made.program, _golden_images(made.network, config, calibration))
+    model = checked_onnx(made.program, found.images, how=config.onnx) if config.onnx else None
     report = chip_report(
         made.program,
         chip,
@@ -141,6 +150,7 @@ def _fill(
         found=found,
         chip=report,
         manifest=_manifest(config, nir_file, made, calibration),
+        onnx=model,
     )
     return report
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from ..core.axes import images_to_maps
-from ..core.errors import NotEqualError
+from ..core.errors import MissingAbilityError, NotEqualError
 from ..core.progress import SILENT, Tracker
+from ..export.onnx_scope import require_onnx
+from ..export.to_onnx import require_equal
 from ..sim.arrays import read_arrays
 from ..sim.lava import lava_status
 from .bundle import Bundle, check_sums, read_bundle
@@ -42,6 +44,7 @@ def verify_bundle(
         Check(name="hashes", detail=f"{files} files as sealed"),
         Check(name="twin", detail=f"{len(images)} golden samples, every spike and logit equal"),
         _float(bundle, images, arrays, tracker),
+        *_onnx(bundle, images),
     ]
     obstacle = lava_status().reason
     if obstacle:
@@ -77,3 +80,15 @@ def _float(
     classes = run_float(network, {"images": images}, tracker=tracker).predictions
     same = int((classes == golden["predictions"]).sum())
     return Check(name="float", detail=f"{same} of {len(images)} golden samples in the same class")
+
+
+def _onnx(bundle: Bundle, images: np.ndarray) -> list[Check]:
+    """The ONNX file, where the bundle has one: the twin equals the golden vectors by now."""
+    if bundle.onnx is None:
+        return []
+    try:
+        require_onnx()
+    except MissingAbilityError as error:
+        return [Check(name="onnx", detail=f"not run: {error}", was_run=False)]
+    values = require_equal(bundle.program, bundle.onnx, images)
+    return [Check(name="onnx", detail=f"{len(images)} golden samples, {values} logits equal")]

@@ -142,24 +142,31 @@ def joined(parts: Sequence[ExportReport]) -> ExportReport:
     """The report on all batches together."""
     total = sum(part.samples for part in parts)
     shares = [part.samples / total for part in parts]
-    by_layer = zip(*(part.layers for part in parts), strict=True)
     return ExportReport(
         samples=total,
         logit_difference=max(part.logit_difference for part in parts),
-        agreement=_mean([part.agreement for part in parts], shares),
-        layers=tuple(
-            LayerReport(
-                name=layers[0].name,
-                rate=_mean([layer.rate for layer in layers], shares),
-                flips=sum(layer.flips for layer in layers),
-                margin=max(layer.margin for layer in layers),
-            )
-            for layers in by_layer
-        ),
+        agreement=mean([part.agreement for part in parts], shares),
+        layers=joined_layers([part.layers for part in parts], shares),
     )
 
 
-def _mean(values: Sequence[float], shares: Sequence[float]) -> float:
+def joined_layers(
+    parts: Sequence[Sequence[LayerReport]], shares: Sequence[float]
+) -> tuple[LayerReport, ...]:
+    """Each layer's report on all batches; `shares` are the batches' shares of the samples."""
+    return tuple(
+        LayerReport(
+            name=layers[0].name,
+            rate=mean([layer.rate for layer in layers], shares),
+            flips=sum(layer.flips for layer in layers),
+            margin=max(layer.margin for layer in layers),
+        )
+        for layers in zip(*parts, strict=True)
+    )
+
+
+def mean(values: Sequence[float], shares: Sequence[float]) -> float:
+    """Of values that stand for different shares."""
     return sum(value * share for value, share in zip(values, shares, strict=True))
 
 

@@ -161,8 +161,10 @@ REFUSED = {
     "other bits": ("deploy {f}/model.nir --out out --bits 9", "2 to 8 bits a weight, got 9"),
     "other chip": ("deploy {f}/model.nir --out out --chip x", "a chip among loihi2, got 'x'"),
     "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "no --finetune, got it"),
-    "onnx": ("deploy {f}/model.nir --out out --onnx", "expected no --onnx, got it"),
-    "onnx export": ("export {f}/digits.safetensors --out out.nir --onnx o", "expected no --onnx"),
+    "onnx export": (
+        "export {f}/digits.safetensors --out out.nir --onnx o",
+        "an output that ends in .onnx, got o; name it o.onnx",
+    ),
     "unknown preset": ("train --preset digits --data digits --out out", "preset among .*'digits'"),
     "unknown method": (
         "train --preset digits-free --data digits --out out",

@@ -1,0 +1,110 @@
+"""Float networks as ONNX files: shapes, steps and refusals; equality is claimed next door."""
+
+import nir
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from spikeproof.core.errors import UnsupportedNodeError
+from spikeproof.export.float_onnx import network_onnx
+from spikeproof.export.onnx_scope import run_onnx
+from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.nir_meta import read_meta
+from spikeproof.tests.deploy.networks import affine, chain, flatten, integrate, leaky, meta_of
+
+SHAPE = (2, 6, 5)
+
+
+def small(neuron=None, meta=None, theta=900.0):
+    """Flatten, dense, neurons, dense."""
+    rng = np.random.default_rng(0)
+    nodes = {
+        "flat": flatten(SHAPE),
+        "dense": affine(rng.normal(size=(7, 60)), rng.normal(size=7)),
+        "fire": neuron or integrate((7,), theta),
+        "last": affine(rng.normal(size=(4, 7)), rng.normal(size=4)),
+    }
+    return chain(nodes, meta=meta or meta_of())
+
+
+def both(graph, given):
+    """Logits by torch and by onnxruntime, of images in [0, 1] or of frames."""
+    network = NirNetwork(graph, read_meta(graph))
+    name = "images" if network.meta.encoding == "direct" else "frames"
+    x = torch.from_numpy(given)
+    with torch.no_grad():
+        expected = network(x) if name == "images" else network.logits(x)
+    return run_onnx(network_onnx(graph, network), {name: given})["logits"], expected.numpy()
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        integrate((7,), 900.0),
+        integrate((7,), 900.0, gain=0.5),
+        leaky((7,), 300.0, decay=0.75, gain=1.25),
+        nir.IF(r=np.linspace(3, 5, 7), v_threshold=np.linspace(200, 900, 7)),
+        integrate((7,), 1e-35),
+    ],
+)
+def test_logits_equal_torchs(neuron, batch):
+    images = np.random.default_rng(1).random((batch, *SHAPE), np.float32)
+    found, expected = both(small(neuron), images)
+    assert found.shape == (batch, 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert expected.std() > 0
+
+
+def test_frames_are_taken_where_the_network_takes_them():
+    meta = meta_of(encoding="frames", input_lattice=None)
+    frames = np.random.default_rng(1).random((meta.steps, 3, *SHAPE), np.float32)
+    found, expected = both(small(meta=meta, theta=5.0), frames)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_images_without_a_lattice_go_in_as_they_are():
+    images = np.random.default_rng(1).random((3, *SHAPE), np.float32)
+    found, expected = both(small(meta=meta_of(input_lattice=None), theta=2.0), images)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_spikes_are_counted_where_they_are_read():
+    graph = small(meta=meta_of(readout="spikes"))
+    graph.nodes["count"] = integrate((4,), 2.0)
+    graph.edges = [e for e in graph.edges if e[1] != "output"]
+    graph.edges += [("last", "count"), ("count", "output")]
+    found, expected = both(graph, np.random.default_rng(1).random((5, *SHAPE), np.float32))
+    np.testing.assert_array_equal(found, expected)
+    assert expected.std() > 0
+
+
+def test_what_is_the_same_at_every_step_is_added_to_each():
+    graph = small()
+    graph.nodes["skip"] = affine(np.random.default_rng(2).normal(size=(4, 60)) / 50)
+    graph.edges += [("flat", "skip"), ("skip", "output")]
+    found, expected = both(graph, np.random.default_rng(1).random((3, *SHAPE), np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_size_does_not_grow_with_the_steps():
+    sizes = []
+    for steps in (6, 600):
+        graph = small(meta=meta_of(steps=steps))
+        sizes.append(len(network_onnx(graph, NirNetwork(graph, read_meta(graph)))))
+    assert abs(sizes[1] - sizes[0]) < 20
+
+
+def test_metadata_is_that_of_the_nir_file():
+    graph = small()
+    model = onnx.load_from_string(network_onnx(graph, NirNetwork(graph, read_meta(graph))))
+    found = {p.key: p.value for p in model.metadata_props}
+    assert found == {key: str(value) for key, value in meta_of().to_metadata().items()}
+
+
+def test_node_without_a_counterpart_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr("spikeproof.export.float_onnx.LINEAR", {})
+    graph = small()
+    with pytest.raises(UnsupportedNodeError, match="expected node 'flat' to be one of IF, LIF"):
+        network_onnx(graph, NirNetwork(graph, read_meta(graph)))

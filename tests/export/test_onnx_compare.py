@@ -1,0 +1,60 @@
+"""Torch beside onnxruntime: architectures layer by layer, and files that compute wrongly."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikeproof.core.errors import NotEqualError
+from spikeproof.datasets.images import load
+from spikeproof.export import float_onnx, onnx_compare
+from spikeproof.export.compare import TIE_FLOAT32
+from spikeproof.export.onnx_compare import LOGITS_CLOSE, compare_onnx
+from spikeproof.export.to_nir import to_nir
+from spikeproof.tests.deploy.networks import random_network
+
+
+def assert_equal(report, samples):
+    assert report.samples == samples
+    assert report.unflipped > 0.5
+    assert report.logit_difference <= LOGITS_CLOSE
+    assert all(0 < layer.rate < 1 and layer.margin <= TIE_FLOAT32 for layer in report.layers)
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_digits_network_equals_torch_on_real_images(batch):
+    images = torch.from_numpy(load("digits").test_images[: 5 * batch])
+    assert_equal(compare_onnx(to_nir(random_network()), images, batch=batch), 5 * batch)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"neuron": "lif", "decay": 0.5},
+        {"readout": "spikes"},
+        {"architecture": "vgg5", "widths": (4, 6, 8), "hidden": (20, 12)},
+        {"architecture": "wrn10-1", "widths": (4, 6, 8, 10), "hidden": ()},
+    ],
+)
+def test_architecture_equals_torch_layer_by_layer(make_network, images, changes):
+    network = make_network(**changes)
+    assert_equal(compare_onnx(to_nir(network), images), len(images))
+
+
+def test_wrong_neurons_are_refused_with_layer_and_margin(monkeypatch):
+    right = float_onnx._fire
+    monkeypatch.setattr(float_onnx, "_fire", lambda s, h, theta: right(s, h, theta * 1.5))
+    with pytest.raises(NotEqualError, match="expected layer 'spike1' under onnxruntime to differ"):
+        compare_onnx(to_nir(random_network()), torch.from_numpy(load("digits").test_images[:8]))
+
+
+def test_wrong_logits_are_refused(monkeypatch):
+    right = float_onnx._read_out
+    scaled = lambda s, meta, x: s.add("Mul", right(s, meta, x), s.constant(np.float32([1.001])))  # noqa: E731
+    monkeypatch.setattr(float_onnx, "_read_out", scaled)
+    with pytest.raises(NotEqualError, match="expected logits under onnxruntime within 1e-05"):
+        compare_onnx(to_nir(random_network()), torch.from_numpy(load("digits").test_images[:8]))
+
+
+def test_nothing_is_compared_where_every_sample_has_a_flip():
+    none = torch.zeros(0, 3)
+    assert onnx_compare._require_close(none, none) == 0.0
