@@ -16,6 +16,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     import torch
 
     from ..core.record import versions
+    from ..export.onnx_scope import onnx_missing
     from ..sim.byte_conv import missing_reason
     from ..sim.exact_sums import self_test
     from ..sim.lava import INSTALL, lava_status
@@ -24,11 +25,13 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     used = device_named(device)
     self_test(torch.device(used))
     lava, why_not = lava_status(), _no_bytes(used) or missing_reason()
+    no_onnx = onnx_missing()
     result = {
         "versions": {**versions(), **_optional_versions()},
         "device": used,
         "exact_sums": True,
         "byte_convolution": {"available": not why_not, "reason": why_not},
+        "onnx": {"available": not no_onnx, "reason": no_onnx},
         "lava": {"available": lava.available, "reason": lava.reason, "install": INSTALL},
     }
     lines = [
@@ -36,6 +39,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
         f"{'device':18} {used} (worst-case integer sums are exact)",
         f"{'spikes sum in':18} "
         + (f"float32: bytes are not used, {why_not}" if why_not else "bytes, float32 elsewhere"),
+        f"{'ONNX':18} " + (f"not usable: {no_onnx}" if no_onnx else "usable"),
         f"{'Lava':18} " + ("usable" if lava.available else f"not usable: {lava.reason}; {INSTALL}"),
     ]
     show(result, as_json=json, lines=lines)

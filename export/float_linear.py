@@ -145,10 +145,10 @@ def _pads(place: Place, kernel: tuple[int, ...]) -> list[int]:
     """Padding before and behind each axis; "same" puts an odd zero behind, as torch does."""
     padding = place.fields["padding"]
     word = padding.decode() if isinstance(padding, bytes) else padding
+    if not isinstance(word, str):
+        zeros = place.pair("padding")
+        return [*zeros, *zeros]
     if word == "valid":
         return [0] * (2 * len(kernel))
-    if word == "same":
-        totals = [d * (k - 1) for d, k in zip(place.pair("dilation"), kernel, strict=True)]
-        return [*(total // 2 for total in totals), *(total - total // 2 for total in totals)]
-    zeros = place.pair("padding")
-    return [*zeros, *zeros]
+    totals = [d * (k - 1) for d, k in zip(place.pair("dilation"), kernel, strict=True)]
+    return [*(total // 2 for total in totals), *(total - total // 2 for total in totals)]

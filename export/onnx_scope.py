@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import MissingAbilityError, RangeError
 
-INSTALL = "pip install 'spikeproof[onnx]'"
+INSTALL = "run pip install 'spikeproof[onnx]'"
 OPSET, IR_VERSION = 17, 8
 """Old enough for runtimes of 2022, with every operator that is used here."""
 PRODUCER = "spikeproof"
@@ -176,19 +176,24 @@ class Scope:
         return model.SerializeToString(deterministic=True)
 
 
+def onnx_missing() -> str:
+    """What is missing to write ONNX files, and how to get it; empty where nothing is."""
+    for name in ("onnx", "onnxruntime"):
+        try:
+            __import__(name)
+        except ImportError as error:
+            return f"expected {name} to write ONNX files, got {error}; {INSTALL}"
+    return ""
+
+
 def require_onnx() -> None:
     """Finds out whether onnx and onnxruntime are there.
 
     Raises:
         MissingAbilityError: Naming what is missing and how to get it.
     """
-    for name in ("onnx", "onnxruntime"):
-        try:
-            __import__(name)
-        except ImportError as error:
-            raise MissingAbilityError(
-                f"expected {name} to write ONNX files, got {error}; {INSTALL}"
-            ) from error
+    if reason := onnx_missing():
+        raise MissingAbilityError(reason)
 
 
 def run_onnx(

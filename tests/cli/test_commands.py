@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import read_bundle, seal
+from spikeproof.export.onnx_scope import run_onnx
 from spikeproof.sim import byte_conv
 from spikeproof.sim.nir_graph import NirNetwork
 from spikeproof.tests.deploy.networks import (
@@ -119,6 +121,48 @@ def test_export_writes_an_equal_network(spikeproof, files, tmp_path, monkeypatch
     np.testing.assert_allclose(
         network(tensor(x)).numpy(), random_network()(tensor(x)).detach().numpy(), atol=1e-5
     )
+
+
+def test_export_writes_onnx_beside_nir(spikeproof, files, tmp_path):
+    out, onnx = tmp_path / "model.nir", tmp_path / "model.onnx"
+    words = ("export", files / "digits.safetensors", "--out", out, "--samples", 4, "--onnx", onnx)
+    done = spikeproof(*words, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.json["onnx"]["out"], done.json["onnx"]["samples"]) == (str(onnx), 4)
+    assert run_onnx(onnx, {"images": np.zeros((2, 1, 8, 8), np.float32)})["logits"].shape == (2, 10)
+    assert f"wrote {onnx}: " in spikeproof(*words).out
+    assert json.loads((tmp_path / "model.onnx.config.json").read_text())["command"] == "export"
+
+
+@pytest.mark.parametrize("sums", ["integer", "float32"])
+def test_deploy_seals_an_onnx_file_that_verify_runs(spikeproof, files, tmp_path, sums):
+    words = ("deploy", files / "digits.nir", "--out", tmp_path / "b", "--onnx", "--onnx-sums", sums)
+    assert spikeproof(*words).code == 0
+    assert read_bundle(tmp_path / "b").manifest["config"]["onnx"] == sums
+    checks = spikeproof("verify", tmp_path / "b", "--json").json["checks"]
+    (found,) = (check for check in checks if check["name"] == "onnx")
+    assert found["detail"] == "16 golden samples, 160 logits equal"
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime"])
+def test_missing_library_is_told_before_long_work(spikeproof, files, tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    for words in (
+        ("deploy", files / "digits.nir", "--out", tmp_path / "b", "--onnx"),
+        ("export", files / "digits.safetensors", "--out", tmp_path / "m.nir", "--onnx", "m.onnx"),
+    ):
+        done = spikeproof(*words)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert f"expected {name} to write ONNX files" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_how_to_get_onnx(spikeproof, monkeypatch):
+    assert spikeproof("doctor", "--json").json["onnx"] == {"available": True, "reason": ""}
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = spikeproof("doctor", "--json").json["onnx"]
+    assert found["available"] is False
+    assert "pip install 'spikeproof[onnx]'" in found["reason"]
 
 
 def tensor(x):

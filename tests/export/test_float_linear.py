@@ -45,6 +45,7 @@ NODES = {
         conv2d(drawn(6, 2, 3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 3), groups=2),
         MAP,
     ),
+    "as a file stores it": (conv2d(drawn(2, 4, 3, 3), stride=pair(2, 2), padding=pair(1, 1)), MAP),
     "same": (conv2d(drawn(2, 4, 2, 3), padding="same"), MAP),
     "valid": (conv2d(drawn(2, 4, 2, 3), padding="valid"), MAP),
     "conv1d": (conv1d(drawn(6, 2, 3)), (4, 9)),
