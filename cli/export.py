@@ -34,6 +34,7 @@ def export(
     from ..export.verify import export_network
     from ..sim.nir_file import read_nir
     from ..train.checkpoint import load as load_checkpoint
+    from ..train.network import payloads
 
     device_named(device)
     check_suffix(out, ".nir")
@@ -41,17 +42,19 @@ def export(
         check_suffix(onnx, ".onnx")
         require_onnx()
     network = load_checkpoint(checkpoint)
+    config, tracker = network.config, RichTracker()
     if data is None:
-        shape, draw = (samples, *network.config.input_shape), generator(seed, "export")
+        shape, draw = (samples, *config.input_shape), generator(seed, "export")
         images = (
             draw.integers(0, 256, shape, dtype=np.uint8)
-            if network.config.encoding == "direct"
-            else draw.poisson(0.5, (network.config.steps, *shape)).astype(np.uint8)
+            if config.encoding == "direct"
+            else draw.poisson(0.5, (config.steps, *shape)).astype(np.uint8)
         )
         classes: tuple[str, ...] = ()
     else:
-        read = load(data)
-        images, classes = read.train_images[:samples], read.classes
+        read = load(data, frames=config.frames, tracker=tracker)
+        found = payloads(config, torch.from_numpy(read.train_images[:samples].copy()))
+        images, classes = found.numpy(), read.classes
     report = export_network(
         network, out, images=torch.from_numpy(images), classes=classes, tracker=RichTracker()
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from ..core.axes import stacks_to_train
@@ -25,6 +25,13 @@ LATTICE = 255
 
 READOUTS: dict[str, Callable[[Tensor, int], Tensor]] = {"membrane": torch.mean, "spikes": torch.sum}
 """What becomes of the last layer's output over the steps."""
+
+
+def payloads(
+    config: NetworkConfig, samples: Shaped[Tensor, "N channels H W"]
+) -> Shaped[Tensor, "*T N C H W"]:
+    """What a data set's samples are to the network's graph: images, or trains [T, N, C, H, W]."""
+    return samples if config.encoding == "direct" else stacks_to_train(samples, config.steps)
 
 
 class SpikingNetwork(nn.Module):
