@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64, UInt32
 
 from ..core.errors import ConfigError, FormatError
 from ..core.files import write_bytes
@@ -51,14 +52,14 @@ def read_aedat2(path: Path, *, truncate: bool = False) -> Recording:
             "something else: convert it to .aedat4"
         )
     count, rest = whole_records(len(content) - start, record=RECORD, path=path, truncate=truncate)
-    pairs = np.frombuffer(content, ">u4", count=2 * count, offset=start).reshape(-1, 2)
-    address, t = pairs.T.astype(np.int64)
-    t += _laps(t) << 32
+    pairs = np.frombuffer(content, ">u4", count=2 * count, offset=start).astype(np.uint32)
+    address, t = pairs[::2].copy(), _carried(pairs[1::2].copy())
     is_pixel = address <= PIXEL_BITS
-    address, t = address[is_pixel], t[is_pixel]
+    if not is_pixel.all():
+        address, t = address[is_pixel], t[is_pixel]
     left_out = {"special events": int((~is_pixel).sum()), "bytes": rest}
     return Recording(
-        events=make_events(t, address >> 1 & 127, address >> 8, 1 - (address & 1)),
+        events=make_events(t, address >> 1 & 127, address >> 8, ~address & 1),
         height=SIZE,
         width=SIZE,
         source=str(path),
@@ -91,6 +92,9 @@ def write_aedat2(path: Path, recording: Recording) -> None:
     write_bytes(path, "".join(f"{line}\r\n" for line in HEADER).encode() + pairs.tobytes())
 
 
-def _laps(t: np.ndarray) -> np.ndarray:
-    """How often the 32-bit counter ran over before each event: a fall by more than half of it."""
-    return np.concatenate([[0], np.cumsum(np.diff(t) < -(2**31))]).astype(np.int64)[: len(t)]
+def _carried(t: UInt32[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:
+    """Times whose counter ran over wherever it fell by more than half of its range."""
+    whole = t.astype(np.int64)
+    if len(t) > 1 and (t[1:] < t[:-1]).any():
+        whole[1:] += np.cumsum(np.diff(whole) < -(2**31)) << 32
+    return whole

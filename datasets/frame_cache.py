@@ -110,12 +110,13 @@ def _count(
             frames, counts = job.result()
             for row, counted in zip(jobs[job], frames, strict=True):
                 rows[row] = counted
-            rows.flush()
             if counts:
                 mended[_named(sources[jobs[job][0]].path)] = counts
                 write_json(record, {"config": config.to_dict(), "mended": mended})
             filled[jobs[job]] = 1
             task.advance(len(frames))
+    # A killed process leaves its pages to the system; only the finished file has to be on disk.
+    rows.flush()
     del rows
     write_json(record, {"config": config.to_dict(), "mended": mended})
     stem.with_suffix(".partial.npy").replace(stem.with_suffix(".npy"))

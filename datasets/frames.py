@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Float, Int32, Int64, Shaped, UInt8, UInt16
 
 from ..core.errors import ConfigError, DataError
 from .events import Recording
@@ -82,14 +82,22 @@ def to_frames(recording: Recording, config: FrameConfig) -> UInt8[np.ndarray, "T
     steps, polarities, rows, columns = config.shape(recording.height, recording.width)
     events, edges = recording.events, bin_edges(recording, config)
     inside = slice(int(edges[0]), int(edges[-1]))
-    # Indices of pixels are small: 32 bits halve the memory that is moved.
-    y = events["y"][inside].astype(np.int32) * rows // recording.height
-    x = events["x"][inside].astype(np.int32) * columns // recording.width
+    # Indices of cells are small: 32 bits halve the memory that is moved.
+    y = _scaled(events["y"][inside], rows, recording.height)
+    x = _scaled(events["x"][inside], columns, recording.width)
     step = np.repeat(np.arange(steps, dtype=np.int32), np.diff(edges))
     cell = ((step * polarities + events["p"][inside]) * rows + y) * columns + x
     counts = np.bincount(cell, minlength=steps * polarities * rows * columns)
     capped = np.minimum(config.unit * counts, config.cap).astype(np.uint8)
     return capped.reshape(steps, polarities, rows, columns)
+
+
+def _scaled(
+    place: UInt16[np.ndarray, " events"], cells: int, pixels: int
+) -> Int32[np.ndarray, " events"]:
+    """The row or column of cells in which a row or column of pixels lies."""
+    whole = place.astype(np.int32)
+    return whole if cells == pixels else whole * cells // pixels
 
 
 def bin_edges(recording: Recording, config: FrameConfig) -> Int64[np.ndarray, " edges"]:
