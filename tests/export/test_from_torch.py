@@ -1,4 +1,5 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportOptionalMemberAccess=false, reportGeneralTypeIssues=false
 
 import nir
 import norse.torch as norse
