@@ -13,7 +13,8 @@ Where to begin, in reading order:
 5. `netx`: a `.net` file as a program, layer by layer (`netx_layers`), with what Lava makes of every
    number; `netx_simulation` runs it on an npz file (`netx_input`).
 6. `lava`: the oracle, in processes of its own; `parity` compares the twin with it, value by value.
-7. `nir_graph`: a NIR file in float; `nir_meta` holds what NIR leaves open.
+7. `nir_graph`: a NIR file in float; `nir_meta` holds what NIR leaves open, `nir_neurons` makes
+   steps of its differential equations, `nir_steps` runs what needs a step at a time, loops too.
 
 Trust rests on the tests: `tests/reference.py` is a slow loop written from the rules alone, and the
 tests marked `lava` compare every spike, u and v with Lava itself.
