@@ -133,8 +133,9 @@ def _fill(
 ) -> dict[str, object]:
     chip = chip_named(config.chip)
     made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
-    found = golden(made.program, _golden_images(made.network, config, calibration))
-    model = checked_onnx(made.program, found.images, how=config.onnx) if config.onnx else None
+    images = _golden_images(made.network, config, calibration)
+    found = golden(made.program, images, dt=made.network.meta.dt)
+    model = checked_onnx(made.program, images, how=config.onnx) if config.onnx else None
     report = chip_report(
         made.program,
         chip,

@@ -14,6 +14,7 @@ from ..sim.arrays import read_arrays
 from ..sim.lava import lava_status
 from .bundle import Bundle, check_sums, read_bundle
 from .executors import Executed, load_float, run_float, run_on_lava, run_twin
+from .golden import require_trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,11 @@ def verify_bundle(
     images = images_to_maps(arrays["images"])
     twin = run_twin(bundle.program, images, device, tracker=tracker)
     _require_equal("twin", twin, arrays)
+    values = require_trace(folder, bundle.program, arrays)
     done = [
         Check(name="hashes", detail=f"{files} files as sealed"),
         Check(name="twin", detail=f"{len(images)} golden samples, every spike and logit equal"),
+        Check(name="trace", detail=f"{values} values of golden.nir as nir reads them, equal"),
         _float(bundle, images, arrays, tracker),
         *_onnx(bundle, images),
     ]

@@ -96,12 +96,13 @@ def test_verify_says_what_was_not_run(spikeproof, files):
     assert [line.split()[0] for line in done.out.splitlines()] == [
         "hashes",
         "twin",
+        "trace",
         "float",
         "lava",
     ]
     assert "not run: lava-nc and lava-dl not installed" in done.out
     checks = spikeproof("verify", files / "bundle", "--json").json["checks"]
-    assert [check["was_run"] for check in checks] == [True, True, True, False]
+    assert [check["was_run"] for check in checks] == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize("data", [[], ["--data", "npz:tiny.npz"]], ids=["noise", "data"])

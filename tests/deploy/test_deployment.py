@@ -24,6 +24,7 @@ from spikeproof.sim.netx_simulation import simulate_twin
 from spikeproof.sim.nir_file import write_nir
 from spikeproof.tests.deploy.networks import (
     CLASSES,
+    DT,
     SCALE,
     SHAPE,
     STEPS,
@@ -91,7 +92,7 @@ def test_dense_first_layer_takes_a_flat_train(tmp_path):
     assert golden["s0"].any()
 
 
-def test_golden_nir_holds_inputs_and_spikes(sealed):
+def test_golden_nir_holds_inputs_spikes_and_logits(sealed):
     nodes = nir.read_data(sealed / "golden.nir").nodes
     golden = read_arrays(sealed / "golden.npz")
     assert set(nodes) == {"input", "fire1", "fire2", "fire3", "last"}
@@ -99,7 +100,10 @@ def test_golden_nir_holds_inputs_and_spikes(sealed):
     expected = golden["s0"].transpose(1, 0, 2, 3, 4).reshape(3, STEPS, -1)
     np.testing.assert_array_equal(spikes.data, expected.astype(bool))
     payload = recorded(nodes["input"], "input")
-    assert (payload.data.shape, payload.dt) == ((3, STEPS, 60), 1.0)
+    assert (payload.data.shape, payload.dt) == ((3, STEPS, 60), DT)
+    logits = recorded(nodes["last"], "logits")
+    assert logits.dt == DT * STEPS
+    np.testing.assert_array_equal(logits.data[:, 0], golden["logits"])
     np.testing.assert_array_equal(payload.data[:, 0], payload.data[:, -1])
 
 

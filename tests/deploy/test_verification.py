@@ -1,14 +1,19 @@
+import sys
+from dataclasses import replace
+
+import h5py
 import pytest
 
 from spikeproof.core.errors import FormatError, NotEqualError
 from spikeproof.deploy import verification
-from spikeproof.deploy.bundle import seal
+from spikeproof.deploy.bundle import read_bundle, seal
 from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.deploy.verification import verify_bundle
+from spikeproof.export.to_onnx import checked_onnx
 from spikeproof.sim.arrays import read_arrays, write_arrays
 from spikeproof.sim.lava import LavaStatus
 from spikeproof.sim.nir_file import write_nir
-from spikeproof.tests.deploy.networks import STEPS, deploy_lattice, lattice_graph
+from spikeproof.tests.deploy.networks import STEPS, deploy_lattice, lattice_graph, lattice_images
 from spikeproof.tests.trackers import Recorder
 
 
@@ -29,9 +34,10 @@ def respun(folder, key, change):
 @pytest.mark.usefixtures("no_lava")
 def test_untouched_bundle_passes_and_tells_what_was_not_run(sealed):
     checks = {check.name: check for check in verify_bundle(sealed)}
-    assert list(checks) == ["hashes", "twin", "float", "lava"]
+    assert list(checks) == ["hashes", "twin", "trace", "float", "lava"]
     assert checks["hashes"].detail == "7 files as sealed"
     assert checks["twin"].detail == "3 golden samples, every spike and logit equal"
+    assert checks["trace"].detail == "4602 values of golden.nir as nir reads them, equal"
     assert checks["float"].detail == "3 of 3 golden samples in the same class"
     assert not checks["lava"].was_run
     assert checks["lava"].detail == "not run: lava-nc not installed"
@@ -54,6 +60,46 @@ def test_other_golden_values_are_named(spoilt, key):
     respun(spoilt, key, change)
     with pytest.raises(NotEqualError, match=rf"expected {key} on twin as in golden.npz.* at \(0,"):
         verify_bundle(spoilt)
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_spike_missing_in_the_trace_is_named(spoilt):
+    with h5py.File(spoilt / "golden.nir", "r+") as file:
+        stored = file["nodes/fire2/observables/spikes/data"]
+        stored[0, 1, 3] = ~stored[0, 1, 3]
+    seal(spoilt)
+    with pytest.raises(NotEqualError, match="expected spikes of node 'fire2' in golden.nir as in"):
+        verify_bundle(spoilt)
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_trace_that_nir_cannot_read_is_refused(spoilt):
+    (spoilt / "golden.nir").write_bytes(b"no HDF5")
+    seal(spoilt)
+    with pytest.raises(FormatError, match="expected golden.nir in .* to hold NIR data, got"):
+        verify_bundle(spoilt)
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_onnx_file_that_computes_otherwise_is_found(spoilt):
+    other = lattice_images(2, seed=1)
+    program = read_bundle(spoilt).program
+    readout = replace(program.readout, scale=1.0)
+    wrong = checked_onnx(replace(program, readout=readout), other)
+    (spoilt / "model.onnx").write_bytes(wrong)
+    seal(spoilt)
+    with pytest.raises(NotEqualError, match="ONNX file's logits to equal the twin's in every bit"):
+        verify_bundle(spoilt)
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_onnx_file_is_not_run_without_onnxruntime(spoilt, monkeypatch):
+    (spoilt / "model.onnx").write_bytes(b"")
+    seal(spoilt)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = {check.name: check for check in verify_bundle(spoilt)}["onnx"]
+    assert not found.was_run
+    assert "expected onnxruntime" in found.detail
 
 
 def test_changed_file_is_named_before_anything_runs(spoilt):
