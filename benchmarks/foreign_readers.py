@@ -7,6 +7,7 @@ Of each `K.nir` in FOLDER with `K.npz` (`train` [T, N, *shape] and `dt`), `K.NAM
 What goes wrong is written as `error`. Only what the framework itself needs is imported.
 """
 
+# pyright: reportMissingImports=false
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -77,6 +78,10 @@ READERS: dict[str, Callable[[Path, torch.Tensor, float], torch.Tensor]] = {
 }
 
 
+UNBATCHED = ("spikingjelly", "snntorch", "norse")
+"""Those that are called step by step, so that a sample can go in alone."""
+
+
 def stepwise(network: Any, train: torch.Tensor) -> torch.Tensor:
     """Outputs of a network that is called step by step, as `(output, state)` or without state."""
     state, outputs = None, []
@@ -97,7 +102,7 @@ def snntorch_writes(path: Path, sample: torch.Tensor) -> Any:
         beta=DECAY, threshold=THETA, init_hidden=True, reset_mechanism="zero", reset_delay=False
     )
     network = torch.nn.Sequential(first(), neurons, last())
-    nir.write(path, export_to_nir(network, sample))
+    nir.write(path, export_to_nir(network, sample[0]))
     neurons.reset_mem()
     return lambda train: torch.stack([network(x) for x in train])
 
@@ -134,15 +139,14 @@ def sinabs_writes(path: Path, sample: torch.Tensor) -> Any:
     import sinabs.layers as layers
     import sinabs.nir
 
-    network = torch.nn.Sequential(
-        first(), layers.IAFSqueeze(batch_size=1, spike_threshold=torch.tensor(THETA)), last()
-    )
+    neurons: Any = layers.IAFSqueeze(batch_size=1, spike_threshold=torch.tensor(THETA))
+    network = torch.nn.Sequential(first(), neurons, last())
     nir.write(path, sinabs.nir.to_nir(network, sample[:1]))
 
     def run(train: torch.Tensor) -> torch.Tensor:
         outputs = []
         for each in train.unbind(1):
-            network[1].reset_states()
+            neurons.reset_states()
             outputs.append(network(each))
         return torch.stack(outputs, dim=1)
 
@@ -189,14 +193,21 @@ def attempt(call: Callable[[], dict[str, np.ndarray]], path: Path) -> None:
     except Exception as error:  # noqa: BLE001
         message = str(error).strip().splitlines() or [""]
         found = {"error": np.array(f"{type(error).__name__}: {message[0][:140]}")}
-    np.savez(path, **found)
+    np.savez(path, **found)  # type: ignore[arg-type]
 
 
 def read(name: str, model: Path) -> dict[str, np.ndarray]:
-    """One of our files, run."""
+    """One of our files, run: in a batch, or else sample by sample, as some keep no batch axis."""
     given = np.load(model.with_suffix(".npz"))
-    train = torch.from_numpy(given["train"]).float()
-    return {"outputs": READERS[name](model, train, float(given["dt"])).numpy()}
+    train, dt = torch.from_numpy(given["train"]).float(), float(given["dt"])
+    try:
+        found, how = READERS[name](model, train, dt), "in a batch"
+    except Exception:
+        if name not in UNBATCHED:
+            raise
+        each = [READERS[name](model, sample, dt).flatten(1) for sample in train.unbind(1)]
+        found, how = torch.stack(each, dim=1), "only without a batch axis"
+    return {"outputs": found.numpy(), "how": np.array(how)}
 
 
 def write(name: str, folder: Path) -> dict[str, np.ndarray]:

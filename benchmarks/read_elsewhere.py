@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,8 @@ def _compared(found: Path, expected: np.ndarray) -> Outcome:
     arrays = np.load(found)
     if "error" in arrays:
         return Outcome(verdict="fails", detail=str(arrays["error"]))
-    return _verdict(arrays["outputs"], expected)
+    outcome = _verdict(arrays["outputs"], expected)
+    return replace(outcome, detail=f"{outcome.detail}; {arrays['how']}")
 
 
 def _verdict(found: np.ndarray, expected: np.ndarray) -> Outcome:

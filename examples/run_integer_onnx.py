@@ -19,7 +19,8 @@ def main(bundle: Path) -> int:
     print(f"integers of {stated['matches']}, {stated['steps']} steps")
     golden = np.load(bundle / "golden.npz")
     images = golden["images"].transpose(0, 3, 1, 2)  # stored as N H W C, taken as N C H W
-    (logits,) = session.run(["logits"], {"images": np.ascontiguousarray(images)})
+    found = session.run(["logits"], {"images": np.ascontiguousarray(images)})
+    logits = np.asarray(found[0])
     differs = (logits != golden["logits"]).any(axis=1)
     for sample, row in enumerate(logits):
         print(

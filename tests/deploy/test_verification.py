@@ -66,6 +66,7 @@ def test_other_golden_values_are_named(spoilt, key):
 def test_spike_missing_in_the_trace_is_named(spoilt):
     with h5py.File(spoilt / "golden.nir", "r+") as file:
         stored = file["nodes/fire2/observables/spikes/data"]
+        assert isinstance(stored, h5py.Dataset)
         stored[0, 1, 3] = ~stored[0, 1, 3]
     seal(spoilt)
     with pytest.raises(NotEqualError, match="expected spikes of node 'fire2' in golden.nir as in"):
@@ -84,6 +85,7 @@ def test_trace_that_nir_cannot_read_is_refused(spoilt):
 def test_onnx_file_that_computes_otherwise_is_found(spoilt):
     other = lattice_images(2, seed=1)
     program = read_bundle(spoilt).program
+    assert program.readout is not None
     readout = replace(program.readout, scale=1.0)
     wrong = checked_onnx(replace(program, readout=readout), other)
     (spoilt / "model.onnx").write_bytes(wrong)

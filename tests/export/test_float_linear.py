@@ -1,5 +1,7 @@
 """Each of NIR's maps without memory as ONNX nodes, against the float executor."""
 
+from typing import Any
+
 import nir
 import numpy as np
 import pytest
@@ -22,13 +24,14 @@ def pair(*numbers):
 
 
 def conv2d(weight, bias=None, **options):
-    fields = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1} | options
+    base: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+    fields = base | options
     bias = drawn(len(weight)) if bias is None else bias
     return nir.Conv2d(input_shape=None, weight=weight, bias=bias, **fields)
 
 
 def conv1d(weight, **options):
-    fields = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2} | options
+    fields: dict[str, Any] = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2} | options
     return nir.Conv1d(input_shape=None, weight=weight, bias=drawn(len(weight)), **fields)
 
 

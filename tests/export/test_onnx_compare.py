@@ -49,7 +49,11 @@ def test_wrong_neurons_are_refused_with_layer_and_margin(monkeypatch):
 
 def test_wrong_logits_are_refused(monkeypatch):
     right = float_onnx._read_out
-    scaled = lambda s, meta, x: s.add("Mul", right(s, meta, x), s.constant(np.float32([1.001])))  # noqa: E731
+
+    def scaled(scope, meta, train):
+        factor = scope.constant(np.array([1.001], np.float32))
+        return scope.add("Mul", right(scope, meta, train), factor)
+
     monkeypatch.setattr(float_onnx, "_read_out", scaled)
     with pytest.raises(NotEqualError, match="expected logits under onnxruntime within 1e-05"):
         compare_onnx(to_nir(random_network()), torch.from_numpy(load("digits").test_images[:8]))

@@ -47,7 +47,8 @@ def test_scan_adds_up_its_input():
         return [total], [total]
 
     (end,), (sums,) = scope.scan([start], ["x"], body)
-    scope.rename(end, "end"), scope.rename(sums, "sums")
+    scope.rename(end, "end")
+    scope.rename(sums, "sums")
     outputs = {"end": (np.float32, [2]), "sums": SHAPE}
     model = scope.model(name="n", doc="", inputs={"x": SHAPE}, outputs=outputs, metadata={})
     found = run_onnx(model, {"x": np.array([[1, 2], [3, 4], [5, 6]], np.float32)})

@@ -11,7 +11,7 @@ from spikeproof.export.whole import Whole
 X = np.array([-(2**31), -(2**24), -4097, -129, -64, -1, 0, 1, 63, 64, 4096, 2**24, 2**31 - 1])
 
 
-def answer(operation, values=X, dtype=np.int64):
+def answer(operation, values=X, dtype: type = np.int64):
     """What a graph with one operation makes of values, and the range it claims."""
     scope = Scope()
     x = Whole(name="x", low=int(values.min()), high=int(values.max()), dtype=dtype)

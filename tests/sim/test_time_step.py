@@ -1,5 +1,7 @@
 """What a time step that is no power of two costs: a rounding of λ and of the input's gain."""
 
+from typing import Any
+
 import nir
 import numpy as np
 import pytest
@@ -35,7 +37,11 @@ def read(node, dt):
 def leaky(decay, dt):
     """λ as NIR holds it: tau = dt/(1 − λ), r = tau/dt."""
     tau = np.array([dt / (1.0 - decay)])
-    fields = {"v_leak": np.zeros(1), "v_threshold": np.ones(1), "v_reset": np.zeros(1)}
+    fields: dict[str, Any] = {
+        "v_leak": np.zeros(1),
+        "v_threshold": np.ones(1),
+        "v_reset": np.zeros(1),
+    }
     return nir.LIF(tau=tau, r=tau / dt, **fields)
 
 
