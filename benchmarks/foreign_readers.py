@@ -99,7 +99,11 @@ def snntorch_writes(path: Path, sample: torch.Tensor) -> Any:
     from snntorch.export_nir import export_to_nir
 
     neurons = snntorch.Leaky(
-        beta=DECAY, threshold=THETA, init_hidden=True, reset_mechanism="zero", reset_delay=False
+        beta=torch.full((HIDDEN,), DECAY),  # nir refuses what is not of the layer's shape
+        threshold=torch.full((HIDDEN,), THETA),
+        init_hidden=True,
+        reset_mechanism="zero",
+        reset_delay=False,
     )
     network = torch.nn.Sequential(first(), neurons, last())
     nir.write(path, export_to_nir(network, sample[0]))

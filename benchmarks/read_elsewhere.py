@@ -197,6 +197,29 @@ means within {close:g} of the largest output. Records: `docs/results/readers.jso
 """
 
 
+NOTES = """\
+## Why
+
+Read in the readers' code, for the versions below.
+
+- **SpikingJelly** takes `dt` as an argument (default 1e-4): pass the file's. It alone gets all of
+  ours.
+- **snnTorch** takes no `dt` and assumes 1e-4 for LIF, so that λ and gain of a file with `dt = 1`
+  are lost. IF becomes `Leaky(beta=0.9)` with subtractive reset, and where it answers spikes and
+  membrane the next layer cannot take both.
+- **Norse** takes `dt`. IF is right. LIF becomes a box without `r`, so that the input weighs 1 − λ
+  of what it should. Of a residual network it answers another node's output.
+- **Sinabs** 3.1 asks for nir up to 1.0.4, whose neurons have no `v_reset`: it cannot open files
+  that hold one. Its own IF subtracts, which its file does not say: read with a hard reset, as NIR
+  has it, it is another network.
+- **Rockpool** has no IF and no convolutions in NIR, and writes LIF as CubaLIF.
+- Norse and snnTorch keep `Flatten(0, -1)` as it is, though NIR counts axes without the batch:
+  *only without a batch axis* says where a batch does not go through.
+- Norse writes numbers without a shape, which `nir.write` 1.0.8 refuses.
+- **lava-dl** 0.6 reads no NIR, and **nirtorch** alone has no neurons; neither can be tried.
+"""
+
+
 def write(
     ours: dict[str, dict[str, Outcome]], theirs: dict[str, Outcome], ran: dict[str, str]
 ) -> None:
@@ -222,6 +245,8 @@ def write(
     lines += ["", "## Their files", "", "| writer | we read | |", "|---|---|---|"]
     lines += [f"| {TITLES[n]} | {o.verdict} | {_cell(o.detail)} |" for n, o in theirs.items()]
     lines += [
+        "",
+        *NOTES.splitlines(),
         "",
         "## Versions",
         "",
