@@ -1,4 +1,4 @@
-"""Auto-PGD on cross entropy (Croce & Hein 2020, algorithm 1): PGD that chooses its step size."""
+"""Auto-PGD (Croce & Hein 2020, algorithm 1): PGD that chooses its step size, on several losses."""
 
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .attack import Attack
 from .lattice import uniform_start
+from .loss import CROSS_ENTROPY, LOSSES, Loss, targeted_dlr
 from .trial import Trial
 
 RHO = 0.75
@@ -18,22 +19,30 @@ MOMENTUM = 0.75
 
 @dataclass(frozen=True, kw_only=True)
 class APGD(Attack):
-    """APGD-CE: any visited point that fooled counts.
+    """Any visited point that fooled counts.
 
-        z = Π(x + η·sign ∇ₓ CE);  x⁺ = Π(x + a·(z − x) + (1 − a)·(x − x⁻))
+        z = Π(x + η·sign ∇ₓ loss);  x⁺ = Π(x + a·(z − x) + (1 − a)·(x − x⁻))
 
     a = 0.75, in the first step 1. η starts at 2ε. At each checkpoint a sample whose loss rose in
     no more than ρ = 75 % of the steps since the last one, or whose best loss and η both stood
     still, halves η and goes back to its best point.
+
+    Args:
+        loss: What is climbed, a name of `LOSSES`.
     """
 
     step_size: None = field(default=None, init=False)
+    loss: str = CROSS_ENTROPY
     counts_last: ClassVar[bool] = False
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
+        self._climb(trial, draws, LOSSES[self.loss])
+
+    def _climb(self, trial: Trial, draws: list[np.random.Generator], loss: Loss) -> None:
         # The authors stretch the start until its largest entry is ε; over a few thousand pixels
         # that changes nothing, and it would leave the lattice.
-        walk = _Walk(trial, uniform_start(trial.images, threat=trial.threat, draws=draws))
+        start = uniform_start(trial.images, threat=trial.threat, draws=draws)
+        walk = _Walk(trial, start, loss)
         lengths = checkpoint_lengths(self.steps)
         due = dict(zip(accumulate(lengths), lengths, strict=True))
         for step in range(1, self.steps + 1):
@@ -42,6 +51,28 @@ class APGD(Attack):
             walk.advance(MOMENTUM if step > 1 else 1.0)
             if step in due:
                 walk.reconsider(due[step])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetedAPGD(APGD):
+    """APGD-T: towards each of the likeliest wrong classes in turn, on the targeted DLR loss.
+
+    Classes are ranked by the logits of the original image. Each is one run of `steps` steps from a
+    start of its own; one restart is all of them.
+
+    Args:
+        targets: How many classes, as far as there are so many.
+    """
+
+    loss: str = field(default="targeted dlr", init=False)
+    targets: int = 9
+
+    def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
+        ranked = trial.rank_classes()
+        for target in ranked[:, : self.targets].unbind(1):
+            self._climb(trial, draws, targeted_dlr(target))
+            if trial.is_over:
+                return
 
 
 def checkpoint_lengths(steps: int) -> tuple[int, ...]:
@@ -61,10 +92,10 @@ def checkpoint_lengths(steps: int) -> tuple[int, ...]:
 class _Walk:
     """Where each sample stands: its point, best point, step size, and record since a checkpoint."""
 
-    def __init__(self, trial: Trial, start: Tensor) -> None:
-        self.trial = trial
+    def __init__(self, trial: Trial, start: Tensor, climbed: Loss) -> None:
+        self.trial, self.climbed = trial, climbed
         self.x = self.previous = self.best = start
-        self.loss, self.gradient = trial.differentiate(start)
+        self.loss, self.gradient = trial.differentiate(start, loss=climbed)
         self.best_loss = self.checked_loss = self.loss
         self.best_gradient = self.gradient
         self.size = torch.full_like(start[:, :1, :1, :1], 2 * trial.threat.radius)
@@ -77,7 +108,7 @@ class _Walk:
         z = self._project(self.x + self.size * self.gradient.sign())
         moved = self._project(self.x + a * (z - self.x) + (1 - a) * (self.x - self.previous))
         self.previous, self.x = self.x, moved
-        loss, self.gradient = self.trial.differentiate(moved)
+        loss, self.gradient = self.trial.differentiate(moved, loss=self.climbed)
         self.rises = self.rises + (loss > self.loss)
         self.loss = loss
         is_better = loss > self.best_loss

@@ -88,9 +88,8 @@ class Attack(ABC):
             raise ConfigError(f"expected a seed of 0 or more, got {seed}; choose another")
         _check_batch(images, labels, keys)
         threat.check(images)
-        chosen = target if self.estimator is None else target.using(self.estimator)
         trial = Trial(
-            chosen,
+            self._chosen(target),
             images,
             labels,
             threat=threat,
@@ -102,7 +101,12 @@ class Attack(ABC):
             trial.end_restart()
             if trial.is_over:
                 break
+            # What an estimator has learnt in one restart, it does not take into the next.
+            trial.target = self._chosen(target)
         return trial.attempt()
+
+    def _chosen(self, target: Target) -> Target:
+        return target if self.estimator is None else target.using(self.estimator)
 
     @abstractmethod
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:

@@ -126,6 +126,19 @@ def uniform_start(
     return threat.see(threat.project(images + torch.from_numpy(offset).to(images), images))
 
 
+def random_corner(
+    images: Float[Tensor, "N C H W"],
+    *,
+    threat: ThreatModel,
+    draws: Sequence[np.random.Generator],
+) -> Float[Tensor, "N C H W"]:
+    """A random corner of each sample's ball, clipped to [0, 1]; arguments as `uniform_start`."""
+    shape = tuple(images.shape[1:])
+    signs = np.stack([2.0 * draw.integers(0, 2, shape) - 1.0 for draw in draws])
+    offset = threat.radius * torch.from_numpy(signs).to(images)
+    return threat.see(threat.project(images + offset, images))
+
+
 class _Snap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -13,10 +13,60 @@ from .target import Network
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Of logits and labels: a number a sample."""
 
+TINY = 1e-12
+
 
 def cross_entropy(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Cross entropy of each sample, in nats."""
     return F.cross_entropy(logits, labels, reduction="none")
+
+
+def margin(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """max_{k≠y} z_k − z_y: above 0 where another class wins. −∞ with a single class."""
+    own = logits.gather(1, labels[:, None])[:, 0]
+    return _without(logits, labels).amax(dim=1) - own
+
+
+def dlr(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Difference of logits ratio, (max_{k≠y} z_k − z_y) / (z_π1 − z_π3).
+
+    Croce and Hein 2020, Eq. 6; blind to the scale of the logits. With fewer than three classes the
+    denominator is z_π1 − z_π2.
+    """
+    return margin(logits, labels) / _spread(logits, third=2)
+
+
+CROSS_ENTROPY = "ce"
+
+LOSSES: dict[str, Loss] = {CROSS_ENTROPY: cross_entropy, "margin": margin, "dlr": dlr}
+"""Untargeted losses by name."""
+
+
+def targeted_dlr(target: Int64[Tensor, " N"]) -> Loss:
+    """Towards one class a sample: (z_t − z_y) / (z_π1 − (z_π3 + z_π4)/2).
+
+    Croce and Hein 2020, Eq. 7; with fewer than four classes as `dlr`.
+    """
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        wanted, own = (logits.gather(1, k[:, None])[:, 0] for k in (target, labels))
+        return (wanted - own) / _spread(logits, third=2, fourth=3)
+
+    return loss
+
+
+def _spread(logits: Tensor, *, third: int, fourth: int | None = None) -> Tensor:
+    ranked = logits.sort(dim=1, descending=True).values
+    last = ranked.shape[1] - 1
+    least = ranked[:, min(third, last)]
+    if fourth is not None and fourth <= last:
+        least = (least + ranked[:, fourth]) / 2
+    return ranked[:, 0] - least + TINY
+
+
+def _without(logits: Tensor, labels: Tensor) -> Tensor:
+    is_own = F.one_hot(labels, logits.shape[1]).to(torch.bool)
+    return logits.masked_fill(is_own, -torch.inf)
 
 
 def is_fooled(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Bool[Tensor, " N"]:

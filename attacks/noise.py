@@ -1,4 +1,4 @@
-"""Uniform noise: the weakest attack, and the yardstick for suspicious gradients."""
+"""Random points and random corners of the ball: the yardsticks for suspicious gradients."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .attack import Attack
-from .lattice import uniform_start
+from .lattice import random_corner, uniform_start
 from .trial import Trial
 
 
@@ -20,3 +20,19 @@ class Noise(Attack):
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         trial.judge(uniform_start(trial.images, threat=trial.threat, draws=draws))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corners(Attack):
+    """x + ε·s with random signs s, clipped: what FGSM is without a gradient.
+
+    Points inside the ball are far weaker than its corners, so that a useless gradient still beats
+    uniform noise; it does not beat these.
+    """
+
+    steps: int = field(default=0, init=False)
+    step_size: None = field(default=None, init=False)
+    takes_gradients: ClassVar[bool] = False
+
+    def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
+        trial.judge(random_corner(trial.images, threat=trial.threat, draws=draws))

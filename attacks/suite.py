@@ -7,27 +7,44 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from ..core.choice import ADVICE, chosen
-from .apgd import APGD
+from .apgd import APGD, TargetedAPGD
 from .attack import Attack
 from .fgsm import FGSM, RFGSM
-from .noise import Noise
+from .mifgsm import MIFGSM
+from .noise import Corners, Noise
 from .pgd import PGD
+from .rays import RayS
+from .sa_pgd import SAPGD
+from .square import Square
 from .trial import Attempt
 
 PUBLISHED_STEP = 0.01
 """Of every PGD of Liu et al. 2024, Appendix E, in input units."""
 
+PUBLISHED_ESTIMATORS = ("triangle", "sigmoid", "arctan", "rga")
+"""Spike derivatives of Liu et al. 2024, Appendix E."""
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         Noise(name="noise"),
+        Corners(name="corners"),
         FGSM(name="fgsm"),
         RFGSM(name="rfgsm"),
+        PGD(name="pgd3-scaled", steps=3),
         PGD(name="pgd10-scaled", steps=10),
         PGD(name="pgd10", steps=10, step_size=PUBLISHED_STEP),
         PGD(name="pgd30", steps=30, step_size=PUBLISHED_STEP),
         PGD(name="pgd50", steps=50, step_size=PUBLISHED_STEP),
         APGD(name="apgd10", steps=10),
+        APGD(name="apgd50", steps=50),
+        APGD(name="apgd50-dlr", steps=50, loss="dlr"),
+        TargetedAPGD(name="apgd50-t", steps=50),
+        MIFGSM(name="mifgsm10", steps=10),
+        SAPGD(name="sapgd100", steps=100),
+        Square(name="square200", steps=200),
+        Square(name="square5000", steps=5000),
+        RayS(name="rays200", steps=200),
     )
 }
 """Every attack by name; a new one is a file and a line here."""
@@ -42,11 +59,13 @@ class Suite:
         attacks: Names of attacks.
         as_published: Whether an attack succeeds by its published definition, for most the last
             iterate alone; else at any visited point.
+        estimators: Spike derivatives that they are run with, where the target has them.
     """
 
     name: str
     attacks: tuple[str, ...]
     as_published: bool = False
+    estimators: tuple[str, ...] = PUBLISHED_ESTIMATORS
 
     def members(self, estimators: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
         """Each attack with each estimator that it has use for.
@@ -55,17 +74,24 @@ class Suite:
             estimators: Spike derivatives of the target.
             restarts: For attacks with a random start.
         """
-        return tuple(
-            replace(attack, estimator=estimator, restarts=restarts if attack.is_random else 1)
-            for attack in map(attack_named, self.attacks)
-            for estimator in (estimators if attack.takes_gradients else (None,))
-        )
+        return crossed(self.attacks, estimators, restarts=restarts)
 
     def fooled(self, attack: Attack, attempt: Attempt) -> Bool[Tensor, " N"]:
         """Which samples count as fooled; those that are misclassified clean are the caller's."""
         if self.as_published and attack.counts_last:
             return attempt.fooled_last
         return attempt.fooled_any
+
+
+def crossed(
+    names: Sequence[str], estimators: Sequence[str], *, restarts: int = 1
+) -> tuple[Attack, ...]:
+    """Each attack with each estimator that it has use for; restarts for those that are random."""
+    return tuple(
+        replace(attack, estimator=estimator, restarts=restarts if attack.is_random else 1)
+        for attack in map(attack_named, names)
+        for estimator in (estimators if attack.takes_gradients else (None,))
+    )
 
 
 SUITES: dict[str, Suite] = {

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from .lattice import ThreatModel
-from .loss import cross_entropy, input_gradient, is_fooled
+from .loss import Loss, cross_entropy, input_gradient, is_fooled
 from .target import Target
 
 
@@ -65,7 +65,7 @@ class Trial:
     ) -> None:
         self.images = images.detach()
         self.threat = threat
-        self._target, self._labels, self._keys = target, labels, keys
+        self.target, self._labels, self._keys = target, labels, keys
         self._stops = stop_when_all_fooled
         self._top = int(labels.max())
         never = torch.zeros_like(labels, dtype=torch.bool)
@@ -81,27 +81,49 @@ class Trial:
         return self._stops and bool(self._fooled_any.all())
 
     def differentiate(
-        self, x: Float[Tensor, "N C H W"]
+        self, x: Float[Tensor, "N C H W"], *, loss: Loss = cross_entropy
     ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C H W"]]:
-        """Visits the shadow `x`: its loss by sample, and the gradient of that loss.
+        """Visits the shadow `x`: a loss by sample, and the gradient of that loss.
+
+        Whatever loss an attack climbs, the record is kept by cross entropy.
 
         Raises:
             DataError: If logits or gradients are not finite.
         """
-        logits, gradient = input_gradient(self._logits, x, self._labels, see=self.threat.see)
+        see = self.threat.see
+        logits, gradient = input_gradient(self._logits, x, self._labels, see=see, loss=loss)
         self._require_finite(gradient, "gradients")
         self._zeros = self._zeros + (gradient == 0).flatten(1).to(self._zeros).mean(dim=1)
         self._gradients += 1
-        return self._record(x, logits), gradient
+        self._record(x, logits)
+        return loss(logits, self._labels), gradient
 
-    def judge(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, " N"]:
-        """Visits the shadow `x` without a gradient: its loss by sample.
+    def judge(
+        self, x: Float[Tensor, "N C H W"], *, loss: Loss = cross_entropy
+    ) -> Float[Tensor, " N"]:
+        """Visits the shadow `x` without a gradient: a loss by sample.
 
         Raises:
             DataError: If logits are not finite.
         """
         with torch.no_grad():
-            return self._record(x, self._logits(self.threat.see(x)))
+            logits = self._logits(self.threat.see(x))
+            self._record(x, logits)
+            return loss(logits, self._labels)
+
+    def is_adversarial(self, x: Float[Tensor, "N C H W"]) -> Bool[Tensor, " N"]:
+        """Asks which samples `x` fools. A query that leaves no record: `x` need not be lawful."""
+        with torch.no_grad():
+            return is_fooled(self._logits(self.threat.see(x)), self._labels)
+
+    def rank_classes(self) -> Int64[Tensor, "N others"]:
+        """Wrong classes of each sample, the likeliest on the original image first."""
+        with torch.no_grad():
+            logits = self._logits(self.threat.see(self.images))
+        is_own = torch.nn.functional.one_hot(self._labels, logits.shape[1]).to(torch.bool)
+        # Stable: of equal logits the lowest class comes first, on any machine.
+        ranked = logits.masked_fill(is_own, -torch.inf).sort(dim=1, descending=True, stable=True)
+        return ranked.indices[:, :-1]
 
     def end_restart(self) -> None:
         """Makes the point visited last an end point."""
@@ -122,7 +144,7 @@ class Trial:
             zero_gradients=shares,
         )
 
-    def _record(self, x: Tensor, logits: Tensor) -> Tensor:
+    def _record(self, x: Tensor, logits: Tensor) -> None:
         self._seen = self.threat.see(x.detach())
         self._fooled_now = is_fooled(logits, self._labels)
         is_first = self._fooled_now & ~self._fooled_any
@@ -132,20 +154,19 @@ class Trial:
         is_better = loss > self._best_loss
         self._best = torch.where(_wide(is_better), self._seen, self._best)
         self._best_loss = torch.where(is_better, loss, self._best_loss)
-        return loss
 
     def _logits(self, x: Tensor) -> Tensor:
         self._queries += 1
-        logits = self._target(x)
+        logits = self.target(x)
         samples = len(self._labels)
         if logits.ndim != 2 or len(logits) != samples or logits.shape[1] <= self._top:
             raise DataError(
                 f"expected logits [{samples}, K] with K > {self._top} of target "
-                f"{self._target.name!r}, got {list(logits.shape)}; check its classes and the labels"
+                f"{self.target.name!r}, got {list(logits.shape)}; check its classes and the labels"
             )
         if torch.is_grad_enabled() and not logits.requires_grad:
             raise DataError(
-                f"expected differentiable logits of target {self._target.name!r}, got none that "
+                f"expected differentiable logits of target {self.target.name!r}, got none that "
                 "depend on the image; remove detach, no_grad and item from its forward pass"
             )
         self._require_finite(logits.detach(), "logits")
@@ -157,7 +178,7 @@ class Trial:
             first = int(is_sound.logical_not().nonzero()[0, 0])
             odd = values[first].flatten()
             raise DataError(
-                f"expected finite {what} of target {self._target.name!r}, got "
+                f"expected finite {what} of target {self.target.name!r}, got "
                 f"{odd[~odd.isfinite()][0].item()} for sample {int(self._keys[first])}; "
                 "check its weights and thresholds"
             )

@@ -5,8 +5,8 @@ source (white box), and whether its point of largest loss fools the other model 
 sample is left out of a transfer cell because the source already lost it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,20 @@ from torch import Tensor
 from ..attacks.attack import Attack
 from ..attacks.lattice import ThreatModel
 from ..attacks.loss import cross_entropy, is_fooled
-from ..attacks.suite import Suite, attack_named
+from ..attacks.suite import Suite, attack_named, crossed
 from ..attacks.target import Target
 from ..attacks.trial import Attempt
 from ..core.errors import ConfigError
 from .config import AuditConfig
-from .ledger import CLEAN, SIDES, rows
+from .ledger import CLEAN, PROBE, SEARCH, SIDES, WIDTHS, rows
+from .probe import changes, misled
 from .samples import Batch
 
-NOISE = "noise"
+CORNERS = "corners"
+FEW_STEPS = "pgd3-scaled"
+SEARCHES = ("square200",)
+WIDTH_ATTACK = "pgd10-scaled"
+WIDTH_SWEEP = ("triangle-0.5", "triangle-2")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,6 +67,31 @@ class Bench:
         own = self._own(batch, attempt, source, attack, role)
         return pa.concat_tables([own, self._transfer(batch, attempt, source, attack, role)])
 
+    def probe(self, batch: Batch, *, side: str, estimators: Sequence[str]) -> pa.Table:
+        """Rows that compare each estimator's gradient with how the loss changes."""
+        target, kept = self.targets[side], slice(batch.count)
+        given = batch.images, batch.labels
+        found = changes(target, *given, threat=self.threat, keys=batch.keys, seed=self.seed)
+        tables = []
+        for estimator in estimators:
+            moving, wrong = misled(target.using(estimator), *given, found=found)
+            tables.append(
+                rows(
+                    batch.count,
+                    sample=_numpy(batch.keys[kept]),
+                    role=PROBE,
+                    source=side,
+                    evaluated_on=side,
+                    attack=PROBE,
+                    estimator=estimator,
+                    epsilon=self.threat.radius,
+                    is_right=True,
+                    directions=moving[kept],
+                    misled=wrong[kept],
+                )
+            )
+        return pa.concat_tables(tables)
+
     def _attack(self, batch: Batch, source: str, attack: Attack) -> Attempt:
         return attack(
             self.targets[source],
@@ -83,6 +113,7 @@ class Bench:
             attack,
             is_right=~self.suite.fooled(attack, attempt),
             logits=logits,
+            fooled_any=attempt.fooled_any,
         )
 
     def _transfer(
@@ -107,6 +138,7 @@ class Bench:
         *,
         is_right: Bool[Tensor, " B"],
         logits: Float[Tensor, "B K"],
+        fooled_any: Bool[Tensor, " B"] | None = None,
     ) -> pa.Table:
         source, evaluated_on, role = place
         kept = slice(batch.count)
@@ -121,6 +153,7 @@ class Bench:
             restarts=attack.restarts,
             epsilon=self.threat.radius,
             is_right=_numpy(is_right[kept]),
+            fooled_any=None if fooled_any is None else _numpy(fooled_any[kept]),
             is_tied=_numpy(is_tied(logits)[kept]),
             queries=attempt.queries,
             zero_gradients=_numpy(attempt.zero_gradients[kept]),
@@ -143,13 +176,14 @@ def members(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
 
 
 def estimators(config: AuditConfig, target: Target) -> tuple[str, ...]:
-    """Those that an audit uses on a target.
+    """Those that an audit uses on a target: the suite's where it has them, else all of its own.
 
     Raises:
         ConfigError: If the target does not have one that the audit asks for.
     """
     if config.estimators is None:
-        return target.estimators
+        offered = tuple(e for e in config.attacks.estimators if e in target.estimators)
+        return offered or target.estimators
     unknown = [name for name in config.estimators if name not in target.estimators]
     if unknown:
         raise ConfigError(
@@ -159,9 +193,19 @@ def estimators(config: AuditConfig, target: Target) -> tuple[str, ...]:
     return config.estimators
 
 
-def controls(suite: Suite) -> tuple[Attack, ...]:
-    """What an alarm compares with and the suite does not hold."""
-    return () if NOISE in suite.attacks else (attack_named(NOISE),)
+def controls(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
+    """What alarms compare the suite with: random corners, as many as FGSM has tries; few steps."""
+    used = estimators(config, target)
+    corners = replace(attack_named(CORNERS), restarts=len(used))
+    return corners, replace(attack_named(FEW_STEPS), estimator=used[0])
+
+
+def second_looks(config: AuditConfig, target: Target) -> dict[str, tuple[Attack, ...]]:
+    """By role, what is tried on the samples that the suite has left."""
+    used = estimators(config, target)
+    widths = [name for name in WIDTH_SWEEP if name in target.estimators and name not in used]
+    found = {SEARCH: crossed(SEARCHES, used), WIDTHS: crossed([WIDTH_ATTACK], widths)}
+    return {role: attacks for role, attacks in found.items() if attacks}
 
 
 def is_tied(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:

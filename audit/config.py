@@ -7,7 +7,7 @@ from ..attacks.lattice import LEVELS, NORMS, ThreatModel
 from ..attacks.suite import Suite, suite_named
 from ..core.errors import ConfigError
 
-CURVE = (0, 1, 2, 4, 8, 16, 32, 64, LEVELS)
+CURVE = (0, 1, 2, 4, 8, 16, 32, 64, 128, LEVELS)
 CURVE_ATTACK = "pgd10-scaled"
 """Of every point of the curve: its steps cross any ball."""
 

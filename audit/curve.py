@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from ..attacks.lattice import LEVELS, ThreatModel
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
+from .cascade import Cascade
 from .config import CURVE_ATTACK
 from .samples import Samples
 
@@ -26,10 +27,6 @@ def unbroken(
 ) -> Bool[np.ndarray, " N"]:
     """Which samples stand in the ball of so many levels, under PGD10 with every estimator.
 
-    Broken samples leave, and those after them fill the batch: what a sample gets depends on it
-    alone, so the result is that of attacking every sample with everything. Any visited point
-    counts.
-
     Args:
         target: The model under attack.
         samples: What to attack.
@@ -40,23 +37,13 @@ def unbroken(
         seed: Of the random starts.
         device: Where the target runs.
     """
-    standing = is_clean_right.copy()
-    threat = ThreatModel(epsilon=level / LEVELS)
-    for estimator in estimators if level else ():
-        if not standing.any():
-            break
-        attack = replace(attack_named(CURVE_ATTACK), estimator=estimator)
-        fooled = []
-        for batch in samples.where(standing).batches(batch_size, device=device):
-            attempt = attack(
-                target,
-                batch.images,
-                batch.labels,
-                threat=threat,
-                keys=batch.keys,
-                seed=seed,
-                stop_when_all_fooled=True,
-            )
-            fooled.append(attempt.fooled_any[: batch.count].cpu().numpy())
-        standing[standing] = ~np.concatenate(fooled)
-    return standing
+    pursuit = Cascade(
+        target=target,
+        samples=samples,
+        threat=ThreatModel(epsilon=level / LEVELS),
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+    )
+    tried = [replace(attack_named(CURVE_ATTACK), estimator=name) for name in estimators]
+    return pursuit.survivors(tried if level else [], is_clean_right)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from ..core.errors import DataError
 
@@ -21,7 +21,9 @@ CELLS = (
 """Crafted on, evaluated on."""
 
 CLEAN, SUITE, CONTROL, CONTINUOUS, CURVE = "clean", "suite", "control", "continuous", "curve"
-"""What a row was measured for. Controls (plain noise) and the curve stay out of the verdict."""
+SEARCH, WIDTHS, PROBE = "search", "widths", "probe"
+"""What a row was measured for. Controls, probes, the curve, and second looks at what the suite left
+(gradient-free search, other surrogate widths) stay out of the verdict."""
 
 SCHEMA = pa.schema(
     [
@@ -34,15 +36,21 @@ SCHEMA = pa.schema(
         pa.field("restarts", pa.int32()),
         pa.field("epsilon", pa.float64(), nullable=False),
         pa.field("is_right", pa.bool_(), nullable=False),
+        pa.field("fooled_any", pa.bool_()),
         pa.field("is_tied", pa.bool_()),
         pa.field("queries", pa.int64()),
         pa.field("zero_gradients", pa.float32()),
         pa.field("loss", pa.float32()),
+        pa.field("directions", pa.int32()),
+        pa.field("misled", pa.int32()),
     ]
 )
-"""`is_right`: judged right by the rule of the suite, whatever the clean image gave. `loss`: cross
-entropy on `evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that
-were exactly zero."""
+"""`is_right`: judged right by the rule of the suite, whatever the clean image gave; in a cascade
+(the curve, second looks) whether the sample still stands. `fooled_any`: whether any visited point
+fooled the model it was crafted on; null where that is another one. `loss`: cross entropy on
+`evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that were exactly
+zero. `directions`, `misled`: of a probe, random directions that change the loss, and those of which
+the gradient says otherwise."""
 
 ROBUST = pa.field("is_robust", pa.bool_(), nullable=False)
 """Right here and right on the clean image: in finished ledgers only."""
@@ -81,9 +89,11 @@ class Ledger:
         self.clean_right = {side: self._clean(side) for side in SIDES}
         """Which samples each model gets right without an attack, in the order of the rows."""
 
-    def members(self, role: str, source: str) -> tuple[tuple[str, str | None], ...]:
-        """Attack and estimator of everything that ran on `source`, in the order it ran."""
-        found = self._select({"role": role, "source": source})
+    def members(
+        self, role: str, source: str, evaluated_on: str
+    ) -> tuple[tuple[str, str | None], ...]:
+        """Attack and estimator of all that ran on `source` and was evaluated there, in order."""
+        found = self._select({"role": role, "source": source, "evaluated_on": evaluated_on})
         pairs = zip(
             *(self._columns[c][found].tolist() for c in ("attack", "estimator")), strict=True
         )
@@ -96,6 +106,14 @@ class Ledger:
             DataError: If there are none.
         """
         return self._column("is_right", where).astype(bool)
+
+    def fooled_any(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
+        """Which samples any visited point fooled, for one attack."""
+        return self._column("fooled_any", where).astype(bool)
+
+    def loss(self, **where: str | float | None) -> Float[np.ndarray, " N"]:
+        """Cross entropy at the end point, for one attack."""
+        return self._column("loss", where).astype(float)
 
     def robust(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
         """Right there and right on the clean image, for one attack."""
@@ -113,7 +131,7 @@ class Ledger:
     ) -> Bool[np.ndarray, " N"]:
         """Right under every attack, whatever the clean image gave."""
         kept = np.ones(len(self.clean_right[evaluated_on]), dtype=bool)
-        for attack, estimator in self.members(role, source):
+        for attack, estimator in self.members(role, source, evaluated_on):
             if attacks is None or attack in attacks:
                 kept &= self.right(
                     role=role,
@@ -130,7 +148,7 @@ class Ledger:
         return None if np.isnan(found).any() else float(found.mean())
 
     def total(self, column: str, **where: str | float | None) -> int:
-        """How many rows have a true value."""
+        """Sum over the rows; of claims, how many are true."""
         return int(self._column(column, where).sum())
 
     def finished(self) -> pa.Table:

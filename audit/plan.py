@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,23 @@ from ..attacks.target import Target
 from ..core.progress import Tracker
 from ..core.record import versions
 from . import curve as curves
-from .alarms import Curve
-from .cells import Bench, controls, estimators, members
+from .cascade import Cascade
+from .cells import Bench, controls, estimators, members, second_looks
 from .config import CURVE_ATTACK, AuditConfig
+from .evidence import Curve
 from .journal import Journal
-from .ledger import CLEAN, CONTINUOUS, CONTROL, CURVE, SIDES, SUITE, Ledger, rows
+from .ledger import (
+    CLEAN,
+    CONTINUOUS,
+    CONTROL,
+    CURVE,
+    PROBE,
+    SCHEMA,
+    SIDES,
+    SUITE,
+    Ledger,
+    rows,
+)
 from .rates import RateMeter, mean_rates
 from .samples import Batch, Samples
 from .schema import FORMAT
@@ -45,7 +58,7 @@ class Plan:
         return {
             "format": FORMAT,
             "config": {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
-            "attacks": {s: [repr(m) for m in members(self.config, self.targets[s])] for s in SIDES},
+            "attacks": {side: [repr(m) for m in self._all(side)] for side in SIDES},
             "targets": {side: target.name for side, target in self.targets.items()},
             "samples": _digest(self.samples),
             "context": dict(context),
@@ -57,7 +70,7 @@ class Plan:
         """Runs what is not in the journal yet."""
         batches = self.samples.batch_count(self.config.batch_size)
         per_batch = list(self._per_batch())
-        total = batches * len(per_batch) + len(SIDES) * len(self.config.curve)
+        total = batches * len(per_batch) + len(SIDES) * (len(self.config.curve) + 1)
         with tracker.task("audit", total) as task:
             tables = []
             for name, examine in per_batch:
@@ -67,6 +80,9 @@ class Plan:
                     task.advance(1, name)
             ledger = Ledger(pa.concat_tables(tables))
             for side in SIDES:
+                part = f"second-looks-{side}"
+                tables.append(journal.rows(part, lambda s=side: self._second_looks(ledger, s)))
+                task.advance(1, part)
                 for level in self.config.curve:
                     part = f"{CURVE}-{side}-{level:03}"
                     tables.append(
@@ -86,6 +102,12 @@ class Plan:
             for side in SIDES
         }
 
+    def _all(self, side: str) -> list[Attack]:
+        """Everything that is run on a model, but for the curve."""
+        config, target = self.config, self.targets[side]
+        looks = second_looks(config, target).values()
+        return [*members(config, target), *controls(config, target), *chain(*looks)]
+
     def _batch(self, number: int) -> Batch:
         return self.samples.batch(number, self.config.batch_size, device=self.device)
 
@@ -101,14 +123,61 @@ class Plan:
         for side in SIDES:
             yield f"{CLEAN}-{side}", lambda b, s=side: bench.clean(b, side=s)
         for side in SIDES:
+            used = estimators(config, self.targets[side])
+            yield (
+                f"{PROBE}-{side}",
+                lambda b, s=side, e=used: bench.probe(b, side=s, estimators=e),
+            )
             for attack in members(config, self.targets[side]):
                 yield _job(bench.crossed, side, attack, SUITE)
-            for attack in controls(config.attacks):
+            for attack in controls(config, self.targets[side]):
                 yield _job(bench.white_box, side, attack, CONTROL)
         if config.continuous:
             off_lattice = self._bench(ThreatModel(epsilon=config.threat.radius, lattice=False))
             for attack in members(config, self.targets[SIDES[0]]):
                 yield _job(off_lattice.white_box, SIDES[0], attack, CONTINUOUS)
+
+    def _second_looks(self, ledger: Ledger, side: str) -> pa.Table:
+        """Rows of what is tried on samples that the suite has left, each look on all of them."""
+        fooled = [
+            ledger.fooled_any(
+                role=SUITE, source=side, evaluated_on=side, attack=name, estimator=estimator
+            )
+            for name, estimator in ledger.members(SUITE, side, side)
+        ]
+        standing = ledger.clean_right[side] & ~np.any(fooled, axis=0)
+        tables = [SCHEMA.empty_table()]
+        for role, attacks in second_looks(self.config, self.targets[side]).items():
+            for attack, left, spent in self._cascade(side).after_each(attacks, standing):
+                tables.append(self._left(role, side, attack, left, spent))
+        return pa.concat_tables(tables)
+
+    def _cascade(self, side: str) -> Cascade:
+        return Cascade(
+            target=self.targets[side],
+            samples=self.samples,
+            threat=self.config.threat,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            device=self.device,
+        )
+
+    def _left(self, role: str, side: str, attack: Attack, left: Any, spent: int) -> pa.Table:
+        """Rows of an attack of a cascade: who is left after it; forward passes are a mean."""
+        return rows(
+            len(self.samples),
+            sample=self.samples.keys,
+            role=role,
+            source=side,
+            evaluated_on=side,
+            attack=attack.name,
+            estimator=attack.estimator,
+            restarts=attack.restarts,
+            epsilon=self.config.threat.radius,
+            is_right=left,
+            fooled_any=~left,
+            queries=round(spent / len(self.samples)),
+        )
 
     def _point(self, ledger: Ledger, side: str, level: int) -> pa.Table:
         """Rows of one point of the curve."""

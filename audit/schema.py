@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .alarms import RULES
 from .form import check_value
 from .ledger import CELLS, SIDES, cell_name
+from .rules import RULES
 from .verdict import MATCHES
 
-FORMAT = "spikeproof audit 1"
+FORMAT = "spikeproof audit 2"
 
 Schema = dict[str, Any]
 
@@ -104,12 +104,27 @@ ALARM = _object(
         "name": {"type": "string", "enum": [rule.name for rule in RULES]},
         "model": {"type": "string", "enum": list(SIDES)},
         "value": _number("What was measured; null where nothing was.", nullable=True),
-        "threshold": _number("Where the alarm is raised; `meaning` says which side counts."),
+        "threshold": _number("Above it the alarm is raised, if chance does not explain it."),
+        "p": _share(
+            "How likely chance explains the value, times all comparisons of the audit "
+            "(Bonferroni); below 0.05 it does not. Null where no chance is involved.",
+            nullable=True,
+        ),
         "raised": {"type": ["boolean", "null"]},
         "meaning": _text("What the value is, and what a raised alarm means."),
         "reason": {"type": ["string", "null"], "description": "Why nothing was measured."},
-        "false_alarm_rate": _share("Null until it is measured.", nullable=True),
-        "false_alarm_reason": {"type": ["string", "null"], "description": "Why it is null."},
+        "false_alarms": {
+            **_nullable(
+                _object(
+                    {
+                        "raised": _count("On so many sound models."),
+                        "models": _count("Sound models audited.", least=1),
+                        "at_most": _share("Upper end of the 95 % Wilson interval."),
+                    }
+                )
+            ),
+            "description": "Measured on models whose gradients are sound; null until measured.",
+        },
     }
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
+from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
@@ -147,10 +148,25 @@ def _ratio_bound(p: float, p_end: float, q: float, q_end: float, phi: float, *, 
     return max(0.0, (joint + sign * math.sqrt(max(inside, 0.0))) / scale)
 
 
-def rise(before: Bool[np.ndarray, " N"], after: Bool[np.ndarray, " N"]) -> float:
-    """By how many standard errors a share rose on the same samples; 0 where nothing changed."""
+def rise(before: Bool[np.ndarray, " N"], after: Bool[np.ndarray, " N"]) -> tuple[float, float]:
+    """By how much a share rose on the same samples, and McNemar's exact one-sided p of that.
+
+    Args:
+        before: Which samples counted at first.
+        after: Which of the same count now.
+    """
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    return (gained - lost) / math.sqrt(gained + lost) if gained + lost else 0.0
+    return (gained - lost) / len(before), tail(gained, gained + lost, 0.5)
+
+
+def exceeds(happened: Bool[np.ndarray, " N"], threshold: float) -> float:
+    """Exact binomial p of as many events or more, were `threshold` their probability."""
+    return tail(int(happened.sum()), len(happened), threshold)
+
+
+def tail(count: int, n: int, probability: float) -> float:
+    """P(X >= count) of a binomial X."""
+    return float(binom.sf(count - 1, n, probability))
 
 
 def _correlation(table: Pairs) -> float:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int64
+
 from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
-from .alarms import Curve, Evidence, alarms
+from .alarms import alarms
 from .cells import members
 from .config import AuditConfig
+from .evidence import Curve, Evidence
 from .ledger import CELLS, CLEAN, CONTINUOUS, SIDES, SUITE, Ledger, cell_name
 from .statistics import difference, mcnemar_exact, pairs, share, survival
 
@@ -22,10 +26,15 @@ METHODS = {
 
 
 def summarize(
-    config: AuditConfig, *, ledger: Ledger, curve: Curve, targets: Mapping[str, Target]
+    config: AuditConfig,
+    *,
+    ledger: Ledger,
+    curve: Curve,
+    labels: Int64[np.ndarray, " N"],
+    targets: Mapping[str, Target],
 ) -> dict[str, Any]:
     """Everything in audit.json that follows from the rows."""
-    found = alarms(Evidence(ledger=ledger, curve=curve, config=config))
+    found = alarms(Evidence(ledger=ledger, curve=curve, labels=labels, config=config))
     return {
         "clean": {side: _share(config, ledger.clean_right[side]) for side in SIDES},
         "robust": {
@@ -80,7 +89,7 @@ def _attacks(
 
 def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
     """One attack with one estimator; null in the cells of a model that does not have it."""
-    sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side)}
+    sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side, side)}
     attack = attack_named(name)
     own = {
         side: {

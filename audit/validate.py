@@ -99,7 +99,13 @@ def run(
     ledger, curve = plan.measure(journal, tracker)
     audit = {
         **_setup(plan),
-        **summarize(config, ledger=ledger, curve=curve, targets=plan.targets),
+        **summarize(
+            config,
+            ledger=ledger,
+            curve=curve,
+            labels=plan.samples.labels,
+            targets=plan.targets,
+        ),
         "rates": plan.rates(rates or {}),
         "context": dict(context),
         "versions": versions(),

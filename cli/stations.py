@@ -24,7 +24,7 @@ PARITY_SAMPLES = 12
 """Clean ones, and as many adversarial ones."""
 SAMPLES = 240
 BATCH = 120
-CURVE = (0, 5, 12, 25, 64, 255)
+CURVE = (0, 5, 12, 25, 64, 128, 255)
 CURVE_SAMPLES = 60
 
 

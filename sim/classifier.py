@@ -12,6 +12,7 @@ from .estimators import ESTIMATORS, Estimator, estimator
 from .interface import Encoding, Readout
 from .program import Program, Source
 from .twin import Run, Twin
+from .whole_train import begin_pass
 
 LEVELS = 255
 
@@ -60,6 +61,7 @@ class TwinClassifier:
     def run(self, images: Float[Tensor, "N C H W"], *, record: bool = False) -> Run:
         """Everything the populations did; logits are `reading * readout.scale`."""
         payload = self.payload(images)[None]
+        begin_pass(self._estimator)
         return self.twin.run(
             {self.source.name: payload},
             Window(steps=self.encoding.steps),

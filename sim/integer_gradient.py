@@ -13,6 +13,7 @@ from .estimators import Estimator
 from .integer_neuron import UNIT, Registers
 from .program import DECAY_UNITY, Population
 from .through_time import StepBack, through_time
+from .whole_train import WholeTrain
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,17 @@ def unroll(past: Past, estimator: Estimator) -> StepBack:
     return step
 
 
+def _backward(past: Past, estimator: Estimator, grad: Tensor) -> Tensor:
+    """All steps of `unroll`; window by window where an estimator has to see each as a whole."""
+    if past.population.is_relay or not isinstance(estimator, WholeTrain):
+        return through_time(unroll(past, estimator), grad, out=torch.empty_like(grad))
+    level, found = _in_activations(past.level), torch.empty_like(grad)
+    theta, decay = float(past.population.vth), _keep(past.population.dv)
+    for window in past.windows:
+        found[window] = estimator.backward(grad[window], level[window], theta=theta, decay=decay)
+    return through_time(_unroll_current(past), found, out=torch.empty_like(found))
+
+
 def _copy(t: int, grad: Tensor, out: Tensor) -> None:
     del t
     out.copy_(grad)
@@ -173,7 +185,7 @@ class _Fire(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         grad = _laid_out(grads[0], ctx.past.level)
-        grad = through_time(unroll(ctx.past, ctx.estimator), grad, out=torch.empty_like(grad))
+        grad = _backward(ctx.past, ctx.estimator, grad)
         return as_given(grad, *ctx.given), None, None, None
 
 

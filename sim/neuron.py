@@ -12,6 +12,7 @@ from .layout import Layout
 from .neuron_compiled import Compiled
 from .neuron_fused import Fused
 from .neuron_triton import Triton
+from .whole_train import WholeTrain
 
 FUSED = "fused"
 """The kernel that all others have to equal."""
@@ -116,11 +117,15 @@ class _MultiStep(torch.autograd.Function):
         if history is not None:
             ctx.save_for_backward(history)
         ctx.layout, ctx.estimator, ctx.kernel = layout, estimator, computed
+        ctx.given = {"theta": theta, "decay": decay}
         return layout.train(spikes)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]
         (history,) = ctx.saved_tensors
+        if isinstance(ctx.estimator, WholeTrain):
+            h = ctx.layout.train(history)
+            return ctx.estimator.backward(grads[0], h, **ctx.given), None, None, None, None
         grad = ctx.layout.rows(grads[0])
         how = {"estimator": ctx.estimator, "overwrites": not _is_retained()}
         found = ctx.kernel.backward(grad, history, **how, **ctx.values)

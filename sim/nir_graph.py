@@ -31,6 +31,7 @@ from .nir_topology import (
     sources_of,
 )
 from .surrogate import Surrogate
+from .whole_train import begin_pass
 
 Values = Mapping[str, Float[Tensor, "..."]]
 """Trains `[T, N, *shape]` by node name; T is 1 where all steps are the same."""
@@ -144,6 +145,7 @@ class NirNetwork:
 
     def read_out(self, given: Values) -> Float[Tensor, "N K"]:
         """Class scores as `logits`, computed from the outputs of the nodes `given`."""
+        begin_pass(self._estimator)
         out = self.values(given, [self._output])[self._output]
         return READ[self.meta.readout](out).flatten(1)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..core.axes import stacks_to_train
 from ..core.errors import DataError
-from ..sim.estimators import estimator
+from ..sim.estimators import Estimator, estimator
 from ..sim.neuron import kernel
 from .architectures import build
 from .network_config import NetworkConfig
@@ -127,16 +127,16 @@ class SpikingNetwork(nn.Module):
         output = pooled(layer, flat) if isinstance(layer, nn.AvgPool2d) else layer(flat)
         return output.unflatten(0, x.shape[:2])
 
-    def set_estimator(self, name: str) -> None:
+    def set_estimator(self, how: str | Estimator) -> None:
         """Chooses how spikes are differentiated from now on; the forward pass stays the same.
 
         Raises:
             ConfigError: If there is no such estimator.
         """
-        known = estimator(name).name
+        known = estimator(how) if isinstance(how, str) else how
         for layer in self.layers:
             if isinstance(layer, Spiking):
-                layer.estimator_name = known
+                layer.estimator = known
 
     def set_kernel(self, name: str) -> None:
         """Chooses what computes the neurons from now on; spikes and gradients stay the same.

@@ -15,7 +15,7 @@ from norse.torch.functional.lif_box import (
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from ..sim.estimators import TRAINING, estimator
+from ..sim.estimators import TRAINING, Estimator, estimator
 from ..sim.neuron import FUSED, integrate_and_fire
 
 DT = 1.0
@@ -52,23 +52,27 @@ class Spiking(nn.Module):
             )
         self.theta = float(theta)
         self.decay = float(decay)
-        self.estimator_name = estimator(estimator_name).name
+        self.estimator: Estimator = estimator(estimator_name)
+        """How a spike is differentiated."""
         self.kernel_name = FUSED
         """A name of `sim.neuron.KERNELS`; the spikes are the same under each."""
         self.neuron: IAFParameters | LIFBoxParameters = _parameters(self.theta, self.decay)
 
     def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
         """Spikes, 0 or 1, from input currents; time first."""
-        how = estimator(self.estimator_name)
         return integrate_and_fire(
-            x, theta=self.theta, decay=self.decay, estimator=how, kernel_name=self.kernel_name
+            x,
+            theta=self.theta,
+            decay=self.decay,
+            estimator=self.estimator,
+            kernel_name=self.kernel_name,
         )
 
     def reference(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
         """The same spikes from Norse's step function, one step after the other.
 
         Norse's LIF box computes v + (1 − λ)·(i − v), so it is fed i = x/(1 − λ). Its derivative of
-        a spike is Norse's own, not that of `estimator_name`.
+        a spike is Norse's own, not that of `estimator`.
         """
         v, spikes = torch.zeros_like(x[0]), []
         for current in x:
@@ -85,7 +89,7 @@ class Spiking(nn.Module):
 
     def extra_repr(self) -> str:
         """What `print(network)` shows."""
-        return f"theta={self.theta}, decay={self.decay}, estimator={self.estimator_name}"
+        return f"theta={self.theta}, decay={self.decay}, estimator={self.estimator.name}"
 
 
 def _parameters(theta: float, decay: float) -> IAFParameters | LIFBoxParameters:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..sim.estimators import ESTIMATORS, TRAINING, estimator
+from ..sim.whole_train import begin_pass
 from .network import SpikingNetwork
 
 
@@ -48,13 +49,19 @@ class NetworkTarget:
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.name = name
-        self.estimator_name = estimator(estimator_name).name
+        self._estimator = estimator(estimator_name)
 
     def __call__(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
         """Logits of images in [0, 1]; differentiable in `x`."""
         # Backward remembers the estimator of its own forward, so targets can share the network.
-        self.network.set_estimator(self.estimator_name)
+        self.network.set_estimator(self._estimator)
+        begin_pass(self._estimator)
         return self.network(x)
+
+    @property
+    def estimator_name(self) -> str:
+        """How its spikes are differentiated."""
+        return self._estimator.name
 
     def using(self, estimator: str) -> "NetworkTarget":
         """The same network, its spikes differentiated in another way."""

@@ -48,7 +48,6 @@ def render(audit: Mapping[str, Any]) -> str:
         names=NAMES,
         raised=raised(audit),
         alarms=_by_name(audit["alarms"]),
-        unknown_rates=list(dict.fromkeys(_unknown_rates(audit))),
         curve=curve_plot(audit["curve"], epsilon=audit["epsilon"]),
         rates=rate_plot(audit["rates"]) if any(audit["rates"].values()) else None,
         layers=_layers(audit["rates"]),
@@ -68,12 +67,6 @@ def _by_name(alarms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Alarms of one name together: they mean the same for both models."""
     names = dict.fromkeys(alarm["name"] for alarm in alarms)
     return [[alarm for alarm in alarms if alarm["name"] == name] for name in names]
-
-
-def _unknown_rates(audit: Mapping[str, Any]) -> list[str]:
-    """Why rates of false alarms are missing."""
-    reasons = (alarm["false_alarm_reason"] for alarm in audit["alarms"])
-    return [reason for reason in reasons if reason]
 
 
 def _layers(rates: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ DAMAGES = [
     (("robust", "float_on_hardware"), {"drop": True}, r"'float_on_hardware' at audit\.robust"),
     (("n",), {"value": 0}, r"at audit\.n, got 0"),
     (("n",), {"value": True}, r"expected integer at audit\.n, got True"),
-    (("format",), {"value": "other 2"}, r"'spikeproof audit 1' at audit\.format, got 'other 2'"),
+    (("format",), {"value": "other 2"}, r"'spikeproof audit 2' at audit\.format, got 'other 2'"),
     (("extra",), {"value": 1}, r"only the keys .* at audit, got 'extra'"),
     (("clean", "float", "low"), {"value": 1.5}, r"at audit\.clean\.float\.low, got 1\.5"),
     (("curve",), {"value": []}, r"expected at least 1 entries at audit\.curve, got \[\]"),

@@ -1,4 +1,5 @@
 import itertools
+from math import comb
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from spikeproof.audit.statistics import (
     Pairs,
     difference,
+    exceeds,
     mcnemar_exact,
     pairs,
     rise,
@@ -118,8 +120,16 @@ def test_survival_says_why_it_is_null():
 
 def test_rise_counts_changed_samples_only():
     before, after = np.array([True] * 6 + [False] * 9), np.array([False] * 5 + [True] * 10)
-    assert rise(before, after) == pytest.approx((9 - 5) / 14**0.5)
-    assert rise(before, before) == 0.0
+    chance = sum(comb(14, k) for k in range(9, 15)) / 2**14
+    assert rise(before, after) == pytest.approx((4 / 15, chance))
+    assert rise(before, before) == (0.0, 1.0)
+
+
+def test_exceeds_is_the_binomial_tail():
+    happened = np.arange(20) < 3
+    chance = 1 - sum(comb(20, k) * 0.05**k * 0.95 ** (20 - k) for k in range(3))
+    assert exceeds(happened, 0.05) == pytest.approx(chance)
+    assert exceeds(np.zeros(20, dtype=bool), 0.05) == 1.0
 
 
 @pytest.mark.parametrize("compute", [share, lambda none: pairs(none, none)])

@@ -89,10 +89,10 @@ def test_logits_are_the_same_for_every_estimator(rng, name):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_gradients_reach_the_image_through_the_rounding(rng, name):
-    model = TwinClassifier(classifier(), using=name)
+    model = TwinClassifier(classifier())
     on = images(rng).requires_grad_()
     off = (on.detach() + 0.3 / 255).clamp(0, 1).requires_grad_()
-    grads = [torch.autograd.grad(model(x)[:, 0].sum(), x)[0] for x in (on, off)]
+    grads = [torch.autograd.grad(model.using(name)(x)[:, 0].sum(), x)[0] for x in (on, off)]
     assert grads[0].abs().max() > 0
     assert torch.equal(*grads)
 

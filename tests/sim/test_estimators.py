@@ -1,14 +1,24 @@
 """The table of gradient estimators."""
 
+from dataclasses import replace
+
 import pytest
 
 from spikeproof.core.errors import ConfigError
-from spikeproof.sim.estimators import ESTIMATORS, TRAINING, Estimator, estimator
+from spikeproof.sim.estimators import (
+    DETACHED,
+    ESTIMATORS,
+    PUBLISHED,
+    SHAPES,
+    TRAINING,
+    Estimator,
+    estimator,
+)
 from spikeproof.sim.surrogate import ArcTangent, Sigmoid, Surrogate, Triangle
 
 
-def test_the_table_holds_the_published_four_by_name():
-    assert list(ESTIMATORS) == ["triangle", "sigmoid", "arctan", "rga"]
+def test_the_table_holds_every_estimator_by_name():
+    assert set(PUBLISHED) <= set(ESTIMATORS)
     assert all(name == each.name for name, each in ESTIMATORS.items())
 
 
@@ -26,6 +36,16 @@ def test_every_entry_is_an_estimator():
 
 
 def test_unknown_names_are_refused():
-    message = r"expected a gradient estimator among triangle, sigmoid, arctan, rga, got 'exact';"
+    message = r"expected a gradient estimator among triangle, sigmoid, .*, got 'exact';"
     with pytest.raises(ConfigError, match=message):
         estimator("exact")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_reset_is_part_of_an_estimator(name):
+    attached, detached = estimator(name), estimator(f"{name}{DETACHED}")
+    assert isinstance(attached, Surrogate)
+    assert (attached.reset, detached) == (
+        "attached",
+        replace(attached, name=detached.name, reset="detached"),
+    )

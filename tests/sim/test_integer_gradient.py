@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from spikeproof.core.errors import RangeError
 from spikeproof.sim.clock import Window
-from spikeproof.sim.estimators import ESTIMATORS, estimator
+from spikeproof.sim.estimators import PUBLISHED, estimator
 from spikeproof.sim.integer_gradient import membrane, spikes, summed
 from spikeproof.sim.interface import Readout
 from spikeproof.sim.neuron import integrate_and_fire
@@ -73,7 +73,7 @@ def float_network(program, x, *, decay, each):
     return {"a": first, "b": second}, last.sum(0)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize(("dv", "decay"), [(0, 1.0), (2048, 0.5)], ids=["IF", "LIF"])
 @pytest.mark.parametrize("readout", ["sum", "spikes"])
 def test_gradient_equals_that_of_the_float_network(rng, name, dv, decay, readout):
@@ -170,7 +170,7 @@ def test_an_activation_that_holds_collects_the_gradients_of_all_steps(rng, read)
     torch.testing.assert_close(grads[0], grads[1].sum(0, keepdim=True))
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_resets_cut_the_gradient_into_that_of_their_windows(rng, name):
     population, each = Population(name="a", shape=(5,), du=1024, dv=300, vth=12), estimator(name)
     a = activations(rng, 7, 3, 5)

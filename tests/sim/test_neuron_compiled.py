@@ -11,7 +11,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 from spikeproof.core.errors import ConfigError, MissingAbilityError
 from spikeproof.datasets.images import load
 from spikeproof.sim import neuron_compiled
-from spikeproof.sim.estimators import ESTIMATORS, estimator
+from spikeproof.sim.estimators import PUBLISHED, estimator
 from spikeproof.sim.neuron import FUSED, integrate_and_fire
 from spikeproof.tests.sim.neuron_kernels import assert_equals_fused, currents, run
 from spikeproof.train.config import NetworkOptions, TrainConfig
@@ -47,7 +47,7 @@ def test_compiled_passes_where_types_are_not_checked():
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [
-        *((name, torch.float32) for name in ESTIMATORS),
+        *((name, torch.float32) for name in PUBLISHED),
         ("triangle", torch.float64),
         ("triangle", torch.bfloat16),
     ],

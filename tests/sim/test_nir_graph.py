@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from spikeproof.core.errors import ConfigError, DataError, FormatError, UnsupportedNodeError
+from spikeproof.sim.estimators import PUBLISHED
 from spikeproof.sim.nir_file import write_nir
 from spikeproof.sim.nir_graph import NirNetwork
 from spikeproof.sim.nir_meta import InputLattice, NirMeta
@@ -111,7 +112,7 @@ def test_edge_order_does_not_change_the_graph(skip_graph, images):
     torch.testing.assert_close(double(turned)(images), double(skip_graph)(images))
 
 
-@pytest.mark.parametrize("name", NirNetwork.estimators)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_estimators_share_the_forward_and_reach_the_image(skip_graph, images, name):
     network = double(skip_graph)
     x = (images.double() / 255).requires_grad_()
@@ -126,7 +127,7 @@ def test_estimators_share_the_forward_and_reach_the_image(skip_graph, images, na
 
 def test_estimators_differ_in_the_gradient(skip_graph, images):
     grads = []
-    for name in NirNetwork.estimators:
+    for name in PUBLISHED:
         x = (images.double() / 255).requires_grad_()
         double(skip_graph).using(name)(x).square().sum().backward()
         grads.append(x.grad)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from spikeproof.core.errors import RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
-from spikeproof.sim.estimators import ESTIMATORS, estimator
+from spikeproof.sim.estimators import PUBLISHED, estimator
 from spikeproof.sim.interface import Readout
 from spikeproof.sim.neuron import integrate_and_fire
 from spikeproof.sim.program import Population, Program, Source, Synapse
@@ -82,7 +82,7 @@ def float_ring(program, x, a, b, *, decay, each):
     return a, b, last.sum(0)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize(("dv", "decay"), [(0, 1.0), (2048, 0.5)], ids=["IF", "LIF"])
 @pytest.mark.parametrize("kind", ["sum", "spikes"])
 def test_gradient_equals_that_of_the_recurrent_float_network(rng, name, dv, decay, kind):

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from spikeproof.sim.slopes import Exponential, Gaussian, Rectangle, StraightThrough
 from spikeproof.sim.surrogate import ArcTangent, Sigmoid, Surrogate, Triangle
 
 Z = torch.linspace(-3.0, 3.0, 601, dtype=torch.float64)
@@ -24,6 +25,11 @@ CURVES = [
     (Sigmoid(1.0), torch.sigmoid),
     (ArcTangent(2.0), lambda z: torch.atan(math.pi * z) / math.pi + 0.5),
     (ArcTangent(1.0), lambda z: torch.atan(math.pi * z / 2) / math.pi + 0.5),
+]
+CURVES += [
+    (Rectangle(0.51), lambda z: (z.clamp(-0.255, 0.255) + 0.255) / 0.51),
+    (Gaussian(4.0), lambda z: torch.erf(z * math.sqrt(2.0)) / 2 + 0.5),
+    (Exponential(1.0, 2.0), lambda z: z.sign() * (1 - torch.exp(-2 * z.abs())) / 2 + 0.5),
 ]
 NAMES = [repr(shape) for shape, _ in CURVES]
 
@@ -53,6 +59,11 @@ def test_a_spike_is_worth_one_in_total(shape, curve):
         (Sigmoid(4.0), math.log(3) / 4, 0.75),
         (ArcTangent(2.0), 0.0, 1.0),
         (ArcTangent(2.0), 1 / math.pi, 0.5),
+        (Rectangle(0.5), 0.2, 2.0),
+        (Rectangle(0.5), 0.25, 0.0),
+        (Exponential(0.3, 2.0), 0.5, 0.3 / math.e),
+        (StraightThrough(), 7.0, 1.0),
+        (Gaussian(1.0), 0.0, 1 / math.sqrt(2 * math.pi)),
     ],
 )
 def test_a_shape_has_its_published_value(shape, z, slope):

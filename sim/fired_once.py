@@ -1,0 +1,44 @@
+"""BPTR: straight through every neuron that fired at all."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .through_time import StepBack, through_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiredOnce:
+    """Backward pass through rate (Ding et al. 2022, RAT): ∂L/∂x_t = g_t·[mean_t s_t > 0].
+
+    No gradient through time and none through the reset.
+    """
+
+    name: str = "bptr"
+
+    def backward(
+        self,
+        grad: Float[Tensor, "T *axes"],
+        h: Float[Tensor, "T *axes"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+    ) -> Float[Tensor, "T *axes"]:
+        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
+        step = self.unroll(h, theta=theta, decay=decay)
+        return through_time(step, grad, out=torch.empty_like(h))
+
+    def unroll(
+        self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    ) -> StepBack:
+        """The same step by step; arguments as `Surrogate.unroll`."""
+        del decay
+        fired = (h > theta).any(0).to(h)
+
+        def step(t: int, grad: Tensor, out: Tensor) -> None:
+            del t
+            torch.mul(grad, fired, out=out)
+
+        return step
