@@ -16,10 +16,10 @@ RAISED: dict[str, int] = {
     "rises_with_epsilon": 0,
     "rises_with_steps": 0,
     "search_beats_gradients": 0,
-    "verdict_moves_with_width": 0,
     "zero_gradients": 0,
 }
-"""On how many of them each alarm was raised."""
+"""On how many of them each alarm was raised. `verdict_moves_with_width` is left out: most have no
+spikes, hence no widths, and the four that have say too little."""
 
 
 @dataclass(frozen=True, kw_only=True)

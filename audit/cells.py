@@ -17,7 +17,7 @@ from torch import Tensor
 from ..attacks.attack import Attack
 from ..attacks.lattice import ThreatModel
 from ..attacks.loss import cross_entropy, is_fooled
-from ..attacks.suite import Suite, attack_named, crossed
+from ..attacks.suite import Suite, attack_named, crossed, usable
 from ..attacks.target import Target
 from ..attacks.trial import Attempt
 from ..core.errors import ConfigError
@@ -175,6 +175,16 @@ def members(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
     return config.attacks.members(estimators(config, target), restarts=config.restarts)
 
 
+def pursuers(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
+    """What the suite sends after the samples that its members leave.
+
+    Raises:
+        ConfigError: If the target does not have an estimator that the audit asks for.
+    """
+    offered = target.estimators if config.estimators is None else estimators(config, target)
+    return config.attacks.pursuers(offered, restarts=config.restarts)
+
+
 def estimators(config: AuditConfig, target: Target) -> tuple[str, ...]:
     """Those that an audit uses on a target: the suite's where it has them, else all of its own.
 
@@ -182,8 +192,7 @@ def estimators(config: AuditConfig, target: Target) -> tuple[str, ...]:
         ConfigError: If the target does not have one that the audit asks for.
     """
     if config.estimators is None:
-        offered = tuple(e for e in config.attacks.estimators if e in target.estimators)
-        return offered or target.estimators
+        return usable(config.attacks.estimators, target.estimators)
     unknown = [name for name in config.estimators if name not in target.estimators]
     if unknown:
         raise ConfigError(

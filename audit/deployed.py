@@ -1,5 +1,6 @@
 """A checkpoint and a bundle as the two models of an audit, checked to belong together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..train.run_folder import CONFIG
 from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .rates import RateMeter
+from .remarks import TRAINED_ON
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,8 +76,10 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
 def _training(checkpoint: Path) -> dict[str, Any]:
     """How the network was trained, where the folder of a training says so."""
     written = checkpoint_file(checkpoint).parent / CONFIG
-    recipe = read_json(written).get("train") if written.is_file() else None
-    return {} if recipe is None else {"method": recipe["method"], "training": recipe}
+    found = read_json(written) if written.is_file() else {}
+    recipe, data = found.get("train"), found.get("data")
+    how = {} if recipe is None else {"method": recipe["method"], "training": recipe}
+    return how if data is None else {**how, TRAINED_ON: data}
 
 
 def data_context(data: ImageData) -> dict[str, Any]:
@@ -125,21 +129,41 @@ def _check_pair(network: SpikingNetwork, bundle: Bundle) -> None:
             f"{offset} than {tuple(network.config.mean)}; export and deploy this checkpoint"
         )
     differing = next((n for n in ours.nodes if not _same(ours.nodes[n], theirs.nodes.get(n))), None)
-    if differing is not None or ours.nodes.keys() != theirs.nodes.keys():
-        where = "other layers" if differing is None else f"another {differing!r}"
+    is_wired_alike = sorted(ours.edges) == sorted(theirs.edges)
+    if differing is not None or ours.nodes.keys() != theirs.nodes.keys() or not is_wired_alike:
+        where = f"another {differing!r}" if differing is not None else "other layers or edges"
         raise DataError(
             f"expected {bundle.path} to be made from this checkpoint, got {where} in its "
             f"{bundle.nir.name}; export and deploy this checkpoint"
         )
 
 
+FREE = ("metadata",)
+"""Fields of a node that say nothing of what it computes."""
+
+
 def _same(ours: nir.NIRNode, theirs: nir.NIRNode | None) -> bool:
-    """Whether two nodes are of one kind and hold the same numbers, up to rounding."""
+    """Whether two nodes are of one kind and hold the same, numbers up to rounding."""
     if type(ours) is not type(theirs):
         return False
-    arrays = {key: v for key, v in vars(ours).items() if isinstance(v, np.ndarray)}
-    others = {key: np.asarray(vars(theirs).get(key)) for key in arrays}
-    return all(
-        value.shape == others[key].shape and np.allclose(value, others[key], rtol=1e-9, atol=1e-12)
-        for key, value in arrays.items()
+    fields, others = (
+        {key: value for key, value in vars(node).items() if key not in FREE}
+        for node in (ours, theirs)
+    )
+    return fields.keys() == others.keys() and all(
+        _equal(value, others[key]) for key, value in fields.items()
+    )
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return ours.keys() == theirs.keys() and all(_equal(ours[k], theirs[k]) for k in ours)
+    if ours is None or theirs is None:
+        return ours is theirs
+    # A file gives back lists and NumPy's numbers where tuples and Python's went in.
+    first, second = np.asarray(ours), np.asarray(theirs)
+    if first.shape != second.shape or not np.issubdtype(first.dtype, np.number):
+        return bool(np.array_equal(first.astype(str), second.astype(str)))
+    return np.issubdtype(second.dtype, np.number) and np.allclose(
+        first, second, rtol=1e-9, atol=1e-12
     )

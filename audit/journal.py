@@ -25,6 +25,10 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+PART = b"spikeproof audit part"
+"""Key of a part's metadata: its name, and the audit that it belongs to."""
+
+
 class Journal:
     """A folder with one Parquet file a finished piece of work.
 
@@ -50,14 +54,18 @@ class Journal:
         """The part called `name`: read where it is there, else computed and written.
 
         Raises:
-            FormatError: If the part is there but is no table of ours.
+            FormatError: If the part is there but is no table of ours, or another part's.
         """
-        path = self.folder / f"{name}.parquet"
+        path, mark = self.folder / f"{name}.parquet", self._mark(name)
         if path.exists():
-            return _read(path)
+            return _read(path, mark)
         table = compute()
-        write_table(path, table)
+        write_table(path, table.replace_schema_metadata({PART: mark}))
         return table
+
+    def _mark(self, name: str) -> bytes:
+        """What a part carries inside: a file's name says nothing of what is in it."""
+        return f"{name} of {fingerprint(self._identity)}".encode()
 
     def discard(self) -> None:
         """Deletes the parts: what they held is in the finished files."""
@@ -104,7 +112,7 @@ def identity_of(table: pa.Table) -> dict[str, Any]:
     return json.loads((table.schema.metadata or {})[IDENTITY])
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, mark: bytes) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -116,7 +124,13 @@ def _read(path: Path) -> pa.Table:
             f"expected the columns {', '.join(SCHEMA.names)} in {path}, got "
             f"{', '.join(table.schema.names)}; delete that file"
         )
-    return table
+    found = (table.schema.metadata or {}).get(PART, b"none")
+    if found != mark:
+        got = found.decode(errors="replace")
+        raise FormatError(
+            f"expected the part {mark.decode()!r} in {path}, got {got!r}; delete that file"
+        )
+    return table.replace_schema_metadata(None)
 
 
 def differences(theirs: Any, ours: Mapping[str, Any], prefix: str = "") -> list[str]:

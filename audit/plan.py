@@ -17,7 +17,7 @@ from ..core.progress import Tracker
 from ..core.record import versions
 from . import curve as curves
 from .cascade import Cascade
-from .cells import Bench, controls, estimators, members, second_looks
+from .cells import Bench, controls, estimators, members, pursuers, second_looks
 from .config import CURVE_ATTACK, AuditConfig
 from .evidence import Curve
 from .journal import Journal
@@ -106,7 +106,8 @@ class Plan:
         """Everything that is run on a model, but for the curve."""
         config, target = self.config, self.targets[side]
         looks = second_looks(config, target).values()
-        return [*members(config, target), *controls(config, target), *chain(*looks)]
+        ran = members(config, target), pursuers(config, target), controls(config, target)
+        return [*chain(*ran), *chain(*looks)]
 
     def _batch(self, number: int) -> Batch:
         return self.samples.batch(number, self.config.batch_size, device=self.device)
@@ -138,7 +139,7 @@ class Plan:
                 yield _job(off_lattice.white_box, SIDES[0], attack, CONTINUOUS)
 
     def _second_looks(self, ledger: Ledger, side: str) -> pa.Table:
-        """Rows of what is tried on samples that the suite has left, each look on all of them."""
+        """Rows of the suite's waves, then of second looks at what the suite has left."""
         fooled = [
             ledger.fooled_any(
                 role=SUITE, source=side, evaluated_on=side, attack=name, estimator=estimator
@@ -146,9 +147,12 @@ class Plan:
             for name, estimator in ledger.members(SUITE, side, side)
         ]
         standing = ledger.clean_right[side] & ~np.any(fooled, axis=0)
-        tables = [SCHEMA.empty_table()]
-        for role, attacks in second_looks(self.config, self.targets[side]).items():
-            for attack, left, spent in self._cascade(side).after_each(attacks, standing):
+        tables, target, pursuit = [SCHEMA.empty_table()], self.targets[side], self._cascade(side)
+        for attack, left, spent in pursuit.after_each(pursuers(self.config, target), standing):
+            tables.append(self._left(SUITE, side, attack, left, spent))
+            standing = left
+        for role, attacks in second_looks(self.config, target).items():
+            for attack, left, spent in pursuit.after_each(attacks, standing):
                 tables.append(self._left(role, side, attack, left, spent))
         return pa.concat_tables(tables)
 

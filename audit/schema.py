@@ -84,8 +84,9 @@ ATTACK = _object(
             "Share of input gradient entries that were exactly zero, by the model attacked.",
         ),
         "accuracy": _each_cell(
-            _share("Null where the source lacks the estimator.", nullable=True),
-            "Share clean-correct and right under this attack alone: crafted on, evaluated on.",
+            _share("Null where it was not run or not carried over.", nullable=True),
+            "Share clean-correct and right under this attack alone: crafted on, evaluated on. Of "
+            "an attack that pursued what earlier ones left: right under all of them.",
         ),
     }
 )
@@ -213,6 +214,11 @@ SCHEMA: Schema = {
                 _array(RATE, description="In the order of the layers; empty if not measured."),
                 "How often neurons fire on the clean samples.",
             ),
+            "remarks": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Oddities of data and networks, one sentence each.",
+            },
             "methods": {
                 "type": "object",
                 "additionalProperties": {"type": "string"},

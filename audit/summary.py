@@ -11,7 +11,7 @@ from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
 from .alarms import alarms
-from .cells import members
+from .cells import members, pursuers
 from .config import AuditConfig
 from .evidence import Curve, Evidence
 from .ledger import CELLS, CLEAN, CONTINUOUS, SIDES, SUITE, Ledger, cell_name
@@ -82,7 +82,9 @@ def _published(config: AuditConfig, ledger: Ledger) -> dict[str, Any] | None:
 def _attacks(
     config: AuditConfig, ledger: Ledger, targets: Mapping[str, Target]
 ) -> list[dict[str, Any]]:
-    ran = {side: members(config, targets[side]) for side in SIDES}
+    ran = {
+        side: (*members(config, targets[side]), *pursuers(config, targets[side])) for side in SIDES
+    }
     pairs_run = dict.fromkeys((m.name, m.estimator) for side in SIDES for m in ran[side])
     return [_attack(ledger, name, estimator) for name, estimator in pairs_run]
 
@@ -90,6 +92,7 @@ def _attacks(
 def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
     """One attack with one estimator; null in the cells of a model that does not have it."""
     sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side, side)}
+    judged = {cell for cell in CELLS if (name, estimator) in ledger.members(SUITE, *cell)}
     attack = attack_named(name)
     own = {
         side: {
@@ -114,7 +117,7 @@ def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
             cell_name(source, side): float(
                 ledger.robust(**{**own[source], "evaluated_on": side}).mean()
             )
-            if source in own
+            if (source, side) in judged
             else None
             for source, side in CELLS
         },

@@ -18,6 +18,7 @@ from .config import CURVE_ATTACK, AuditConfig
 from .journal import Journal, fingerprint, sealed, write_table
 from .plan import Plan
 from .rates import RateMeter
+from .remarks import remarks
 from .samples import Samples
 from .schema import FORMAT, check
 from .summary import summarize
@@ -97,6 +98,7 @@ def run(
         )
     journal = Journal(parts, identity=identity, resume=resume)
     ledger, curve = plan.measure(journal, tracker)
+    measured = plan.rates(rates or {})
     audit = {
         **_setup(plan),
         **summarize(
@@ -106,7 +108,8 @@ def run(
             labels=plan.samples.labels,
             targets=plan.targets,
         ),
-        "rates": plan.rates(rates or {}),
+        "rates": measured,
+        "remarks": remarks(context, measured),
         "context": dict(context),
         "versions": versions(),
         "fingerprint": fingerprint(identity),

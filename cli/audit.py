@@ -15,7 +15,7 @@ def audit(
     hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
-    suite: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Epsilon = 8 / 255,
     norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
@@ -69,7 +69,11 @@ def audit(
         device=used,
         tracker=RichTracker(),
     )
-    show(result.audit, as_json=json, lines=[*matrix(result.audit), "", result.verdict])
+    show(
+        result.audit,
+        as_json=json,
+        lines=[*matrix(result.audit), "", result.verdict, *result.audit["remarks"]],
+    )
 
 
 def matrix(audit: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from spikeproof.attacks.attack import Attack
 from spikeproof.attacks.noise import Noise
 from spikeproof.attacks.suite import ATTACKS, SUITES, Suite, attack_named, suite_named
 from spikeproof.core.errors import ConfigError
+from spikeproof.sim.estimators import ESTIMATORS
 
 
 def test_every_attack_is_listed_by_its_name():
@@ -46,15 +47,36 @@ def test_paper_suite_counts_last_iterates_except_for_apgd(toy, batch, threat):
         assert quick.fooled(attack, found) is found.fooled_any
 
 
-def test_full_suite_is_refused_in_this_version():
-    with pytest.raises(ConfigError, match=r"among quick, paper, got 'full'; it is not in this ver"):
-        suite_named("full")
+def test_full_suite_contains_the_published_one():
+    full, paper = suite_named("full"), suite_named("paper")
+    assert set(full.members(full.estimators)) >= set(paper.members(paper.estimators))
+    assert not full.as_published
+
+
+def test_full_suite_pursues_with_strong_attacks_over_known_estimators():
+    found = suite_named("full").pursuers(tuple(ESTIMATORS), restarts=2)
+    wanted = {name for wave in suite_named("full").waves for name in wave.estimators}
+    assert wanted <= set(ESTIMATORS)
+    assert {(a.name, a.estimator) for a in found} >= {
+        ("apgd50-t", "assg"),
+        ("apgd50-dlr", "rga"),
+        ("sapgd100", "pdsg"),
+        ("square5000", None),
+    }
+    assert {a.restarts for a in found if a.is_random} == {2}
+
+
+def test_waves_meet_a_network_without_spikes_once():
+    found = [(a.name, a.estimator) for a in suite_named("full").pursuers(("exact",))]
+    assert len(found) == len(set(found)) == 6
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"suite among quick, paper, got 'weak'; choose one"):
+    with pytest.raises(
+        ConfigError, match=r"suite among quick, paper, full, got 'weak'; choose one"
+    ):
         suite_named("weak")
-    with pytest.raises(ConfigError, match=r"attack among noise, fgsm, .* got 'cw'; choose one"):
+    with pytest.raises(ConfigError, match=r"attack among noise, corners, .* got 'cw'; choose one"):
         attack_named("cw")
 
 

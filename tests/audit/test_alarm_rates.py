@@ -5,14 +5,17 @@ from spikeproof.audit.alarm_rates import AUDITED, RAISED, rate_of
 from spikeproof.audit.rules import RULES
 
 RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "bench_alarm_rates.json"
+UNMEASURED = "verdict_moves_with_width"
 NAMES = {rule.name for rule in RULES}
 
 
 def test_false_alarm_rates_are_those_of_the_record():
     record = json.loads(RECORD.read_text(encoding="utf-8"))["details"]
-    assert {
-        "models": record["models"],
-        "raised": record["raised"],
-    } == {"models": AUDITED, "raised": RAISED}
-    assert set(RAISED) == NAMES
-    assert all(rate_of(name).at_most < 0.15 for name in NAMES)
+    assert record["models"] == AUDITED
+    assert {name: record["raised"][name] for name in RAISED} == RAISED
+    assert set(RAISED) == NAMES - {UNMEASURED}
+    assert all(rate_of(name).at_most < 0.08 for name in RAISED)
+
+
+def test_a_rate_that_was_not_measured_is_none():
+    assert rate_of(UNMEASURED) is None

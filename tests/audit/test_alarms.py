@@ -73,7 +73,8 @@ def evidence(tmp_path_factory):
     toys = {"float_target": RowToy(0, "float"), "hardware_target": RowToy(1, "chip")}
     found = run(config, **toys, images=images, labels=labels, out=out, context={})
     ledger = Ledger(pq.read_table(found.samples))
-    return Evidence(ledger=ledger, curve={}, labels=labels, config=config)
+    curve = {side: {8: np.ones(30, dtype=bool)} for side in ("float", "hardware")}
+    return Evidence(ledger=ledger, curve=curve, labels=labels, config=config)
 
 
 @pytest.mark.parametrize(("gained", "is_raised"), [(3, False), (10, True)])

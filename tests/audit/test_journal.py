@@ -82,6 +82,22 @@ def test_foreign_part_is_refused(tmp_path):
         journal.rows("a", table)
 
 
+def test_part_under_another_name_is_refused(tmp_path):
+    journal = Journal(tmp_path / "parts", identity=IDENTITY, resume=False)
+    journal.rows("a", table)
+    (tmp_path / "parts" / "a.parquet").rename(tmp_path / "parts" / "b.parquet")
+    with pytest.raises(FormatError, match=r"expected the part 'b of .*, got 'a of .*delete that"):
+        journal.rows("b", table)
+
+
+def test_part_of_another_audit_is_refused(tmp_path):
+    Journal(tmp_path / "theirs", identity={"seed": 1}, resume=False).rows("a", table)
+    journal = Journal(tmp_path / "parts", identity=IDENTITY, resume=False)
+    (tmp_path / "theirs" / "a.parquet").rename(tmp_path / "parts" / "a.parquet")
+    with pytest.raises(FormatError, match=r"expected the part 'a of "):
+        journal.rows("a", table)
+
+
 def test_fingerprint_ignores_the_order_of_keys():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})

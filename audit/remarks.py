@@ -1,0 +1,42 @@
+"""What a reader of an audit should know that is no alarm: oddities of data and of networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .ledger import SIDES
+
+TRAINED_ON = "training_data_sha256"
+"""Key of the context: hash of the data that the network was trained with, where it is known."""
+
+CALLED = {"float": "float network", "hardware": "chip"}
+
+
+def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
+    """One sentence each.
+
+    Args:
+        context: What the audit knows of network and data.
+        rates: Spike rates of each model on clean images, layer by layer.
+    """
+    return [*_foreign(context), *(said for side in SIDES for said in _silent(side, rates[side]))]
+
+
+def _foreign(context: Mapping[str, Any]) -> list[str]:
+    trained, audited = context.get(TRAINED_ON), context.get("data_sha256")
+    if trained is None or audited is None or trained == audited:
+        return []
+    name = context.get("data", "this data set")
+    return [
+        f"The network was trained with other data than {name}: a low accuracy may be that of a "
+        "foreign task, and test images may have been seen in training."
+    ]
+
+
+def _silent(side: str, rates: list[Mapping[str, Any]]) -> list[str]:
+    layers = [row["layer"] for row in rates if row["rate"] == 0]
+    if not layers:
+        return []
+    return [
+        f"No neuron of {', '.join(layers)} on the {CALLED[side]} fires on any clean image: what "
+        "follows such a layer sees no image."
+    ]

@@ -1,0 +1,22 @@
+import pytest
+
+from spikeproof.audit.remarks import remarks
+
+RATES = {"float": [{"layer": "conv1", "rate": 0.2}], "hardware": [{"layer": "conv1", "rate": 0.1}]}
+
+
+def test_an_ordinary_audit_needs_no_remark():
+    same = {"training_data_sha256": "ab", "data_sha256": "ab"}
+    assert remarks(same, RATES) == remarks({}, RATES) == []
+
+
+def test_other_data_than_those_of_training_are_remarked():
+    (said,) = remarks({"training_data_sha256": "ab", "data_sha256": "cd", "data": "mnist"}, RATES)
+    assert said.startswith("The network was trained with other data than mnist")
+
+
+@pytest.mark.parametrize(("side", "called"), [("float", "float network"), ("hardware", "chip")])
+def test_a_layer_that_never_spikes_is_remarked(side, called):
+    rates = {**RATES, side: [{"layer": "conv1", "rate": 0.0}, {"layer": "fc", "rate": 0.3}]}
+    (said,) = remarks({}, rates)
+    assert said.startswith(f"No neuron of conv1 on the {called} fires")
