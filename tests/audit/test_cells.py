@@ -1,10 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from spikeproof.attacks.suite import attack_named, suite_named
-from spikeproof.audit.cells import Bench, controls, is_tied, members, other
+from spikeproof.attacks.suite import attack_named
+from spikeproof.audit.cells import (
+    WIDTH_SWEEP,
+    Bench,
+    controls,
+    is_tied,
+    members,
+    other,
+    second_looks,
+)
 from spikeproof.audit.config import AuditConfig
+from spikeproof.sim.estimators import PUBLISHED
 
 CPU = torch.device("cpu")
 
@@ -86,8 +97,17 @@ def test_members_are_limited_to_the_wanted_estimators(float_toy):
     assert {m.estimator for m in members(config, float_toy)} == {"exact"}
 
 
-def test_noise_is_a_control_where_the_suite_has_none():
-    assert [attack.name for attack in controls(suite_named("quick"))] == ["noise"]
+def test_controls_are_as_many_corners_as_fgsms_and_a_short_pgd(float_toy):
+    corners, short = controls(AuditConfig(), float_toy)
+    assert (corners.name, corners.restarts) == ("corners", 2)
+    assert (short.name, short.estimator) == ("pgd3-scaled", "exact")
+
+
+def test_second_looks_try_what_the_suite_has_not(float_toy):
+    looks = second_looks(AuditConfig(), replace(float_toy, estimators=PUBLISHED + WIDTH_SWEEP))
+    assert [attack.name for attack in looks["search"]] == ["square200"]
+    assert tuple(attack.estimator for attack in looks["widths"]) == WIDTH_SWEEP
+    assert list(second_looks(AuditConfig(), float_toy)) == ["search"]
 
 
 def test_other_is_the_other_side():

@@ -52,7 +52,7 @@ def test_unbroken_ignores_the_clean_image(ledger):
 
 
 def test_members_keep_attacks_without_estimators(ledger):
-    assert ledger.members(SUITE, "float") == (("fgsm", "rga"), ("noise", None))
+    assert ledger.members(SUITE, "float", "float") == (("fgsm", "rga"), ("noise", None))
 
 
 def test_mean_of_nulls_is_none(ledger):

@@ -47,4 +47,4 @@ def test_raised_alarms_come_first(audit):
 def test_verdict_counts_unmeasured_alarms(audit):
     for alarm in audit["alarms"]:
         alarm["raised"] = None
-    assert "No alarm of false robustness was raised; 14 of 14 could not be" in verdict(audit)
+    assert "No alarm of false robustness was raised; 20 of 20 could not be" in verdict(audit)
