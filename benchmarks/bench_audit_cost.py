@@ -103,9 +103,12 @@ def main() -> None:
     one_thread()
     hold_memory()
     data, goals, details = load("digits"), [], {}
+    sides: list[tuple[str, Target]] = []
+    epsilon, right = 0.0, np.zeros(SAMPLES, dtype=bool)
     for name, (method, epochs, epsilon) in NETWORKS.items():
         with tempfile.TemporaryDirectory() as folder:
             network, chip = trained(data, method, epochs, Path(folder))
+        sides = [("float", network), ("chip", chip)]
         cascade, right = pursuit(network, data, epsilon), clean_right(network, data)
         (left, passes), (again, fewer) = everything(cascade, right), pursued(cascade, right)
         seconds = alternating(
@@ -135,11 +138,10 @@ def main() -> None:
             "passes": {"everything": passes, "cascade": fewer},
             "seconds": seconds,
         }
-    sides = {"float": network, "chip": chip}
     white = alternating(
         {
             side: lambda t=target: everything(pursuit(t, data, epsilon), right)
-            for side, target in sides.items()
+            for side, target in sides
         },
         rounds=ROUNDS,
         warm_up=0,

@@ -20,6 +20,17 @@ class WholeTrain:
 
     name: str
 
+    def backward(
+        self,
+        grad: Float[Tensor, "T *axes"],
+        h: Float[Tensor, "T *axes"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+    ) -> Float[Tensor, "T *axes"]:
+        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
+        raise NotImplementedError
+
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
     ) -> NoReturn:
