@@ -61,18 +61,19 @@ def check_threshold(population: Population) -> None:
 def membrane(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
-    """v after the last step in units of 64, differentiable: a read-out that never spikes."""
+    """v after the last step in units of 64, differentiable as if it had not spiked."""
     keep, last = _keep(population.dv), registers.windows[-1]
     shares = [0.0] * last.start + [keep**age for age in reversed(range(last.stop - last.start))]
-    return _read(_in_activations(registers.level[-1]), activation, registers, population, shares)
+    value = _in_activations(registers.level[-1].masked_fill(registers.spikes[-1] > 0, 0))
+    return _read(value, activation, registers, population, shares)
 
 
 def summed(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
-    """v added up over the steps, in units of 64, differentiable: a read-out that never spikes."""
+    """v after each step added up, in units of 64, differentiable: a read-out that never spikes."""
     keep, steps = _keep(population.dv), len(registers.level)
-    total = (registers.h.to(torch.int64).sum(0) / UNIT).to(torch.float32)
+    total = (registers.v.to(torch.int64).sum(0) / UNIT).to(torch.float32)
     # what arrives at a step is still there, in part, at each later one
     shares = list(accumulate(keep**age for age in range(steps)))[::-1]
     return _read(total, activation, registers, population, shares)

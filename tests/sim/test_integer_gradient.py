@@ -134,6 +134,16 @@ def test_summed_adds_v_over_the_steps_and_has_its_gradient(rng, du, dv):
     torch.testing.assert_close(weighted_gradient(found, a), weighted_gradient(expected, a))
 
 
+@pytest.mark.parametrize("du", [0, 4096])
+def test_a_read_out_that_fires_is_read_after_its_reset_as_lava_shows_it(rng, du):
+    population = Population(name="out", shape=(4,), du=du, dv=4096, vth=5)
+    a = activations(rng, 6, 3, 4)
+    registers = run(a, population)
+    assert 0 < registers.spikes[-1].sum() < registers.spikes[-1].numel()
+    assert torch.equal(membrane(a, registers, population), registers.v[-1] / 64)
+    assert torch.equal(summed(a, registers, population), registers.v.sum(0) / 64)
+
+
 @pytest.mark.parametrize("dv", [0, 1024])
 @pytest.mark.parametrize("du", [0, 1024, 4096])
 def test_spikes_pass_their_gradient_through_the_current(rng, du, dv):
