@@ -41,12 +41,24 @@ def read_matrix(
 
 
 def read_shape(layer: Fields) -> tuple[int, ...]:
-    """A layer's `(C, H, W)` or `(N,)`.
+    """A layer's `(C, H, W)` or `(N,)`; Lava fails on a number alone.
 
     Raises:
         FormatError: If it is no such shape, or too large.
     """
-    stated = _integers(layer, "shape", ((), (1,), (3,)))
+    return _bounded(_integers(layer, "shape", ((1,), (3,))), layer)
+
+
+def read_size(layer: Fields) -> int:
+    """Neurons of a dense layer, of whose shape Lava takes the product.
+
+    Raises:
+        FormatError: If it is no shape of up to three axes, or too large.
+    """
+    return math.prod(_bounded(_integers(layer, "shape", ((), (1,), (2,), (3,))), layer))
+
+
+def _bounded(stated: Integer[np.ndarray, "..."], layer: Fields) -> tuple[int, ...]:
     shape = tuple(int(n) for n in stated.reshape(-1))
     if min(shape) < 1 or math.prod(shape) > MAX_NEURONS:
         raise FormatError(

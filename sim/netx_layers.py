@@ -16,6 +16,7 @@ from .netx_fields import (
     read_pair,
     read_scalar,
     read_shape,
+    read_size,
 )
 from .netx_neurons import read_population
 from .netx_weights import dense_weights, recurrent_weights, weight_changes
@@ -162,7 +163,7 @@ def _flatten(build: Build, layer: Fields, name: str) -> None:
 
 
 def _dense(build: Build, layer: Fields, name: str) -> None:
-    shape = (math.prod(read_shape(layer)),)
+    shape = (read_size(layer),)
     changes: list[str] = []
     previous = build.populations[-1].shape if build.populations else None
     if previous is not None and (len(previous) == 3) != build.is_flattened:
@@ -208,6 +209,11 @@ def _add_recurrent(
     if "delay" in layer:
         raise UnsupportedNodeError(
             f"expected no delay in the recurrent {place}, got one; Lava's result is not known"
+        )
+    if len(layer.shape("weight")) == 2 != len(layer.shape("weight_rec")):
+        raise FormatError(
+            f"expected {layer.place}/weight_rec as a matrix where weight is one, got shape "
+            f"{list(layer.shape('weight_rec'))}; mend the layer"
         )
     square = (population.size, population.size)
     recurrent = read_matrix(layer, "weight_rec", square, changes)

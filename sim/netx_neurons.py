@@ -44,12 +44,12 @@ def read_population(
     kind = neuron.text("type")
     if kind not in NEURON_TYPES:
         raise UnsupportedNodeError(
-            f"expected neurons of {name} to be {' or '.join(NEURON_TYPES)}, got {kind!r}; other "
-            f"neurons follow other equations"
+            f"expected neurons of {layer.place} to be {' or '.join(NEURON_TYPES)}, got {kind!r}; "
+            f"other neurons follow other equations"
         )
     if "messageBits" in neuron:
         raise UnsupportedNodeError(
-            f"expected no messageBits in neurons of {name}, got the field; lava-dl fails on it, "
+            f"expected no messageBits in {neuron.place}, got the field; lava-dl fails on it, "
             f"these neurons send 0 and 1"
         )
     return Population(

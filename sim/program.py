@@ -210,7 +210,7 @@ class Synapse:
         if min(size) < 1:
             raise FormatError(
                 f"expected synapse {self.label} to have an output, got {size}; its kernel "
-                f"{kernel} is larger than the padded source {shape}"
+                f"{kernel}, dilated by {self.dilation}, is larger than the padded source {shape}"
             )
         return (out_channels, *size)
 

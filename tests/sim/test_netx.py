@@ -147,6 +147,11 @@ def test_dense_weights_may_be_a_row_major_vector(net):
     np.testing.assert_array_equal(synapse.weight, ramp(5, 24))
 
 
+@pytest.mark.parametrize("shape", [3, [3], [1, 3], [3, 1, 1]])
+def test_dense_layers_have_as_many_neurons_as_the_product_of_their_shape(tmp_path, shape):
+    assert vector_net(tmp_path, shape=shape).program.populations[0].shape == (3,)
+
+
 def test_recurrent_layers_get_a_synapse_onto_themselves(net):
     given, recurrent = net().program.into("layer4")
     assert (given.source, recurrent.source) == ("layer3", "layer4")

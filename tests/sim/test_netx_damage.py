@@ -186,6 +186,8 @@ def corpus():
         [4, 1 << 30, 9],
     ):
         bad[f"shape {shape}"] = changed(1, shape=np.array(shape))
+    for index in (0, 1):
+        bad[f"shape of layer {index} a number alone"] = changed(index, shape=4)
     for key in ("shape", "stride", "padding", "dilation", "groups"):
         bad[f"{key} as floats"] = changed(1, **{key: np.array(conv[key], np.float32)})
     for key in ("stride", "padding", "dilation", "groups"):
@@ -207,7 +209,7 @@ def corpus():
         bad[f"convolution weight {shape}"] = changed(1, weight=ramp(*shape))
     for shape in ((5, 23), (4, 24), (119,), (5, 24, 1), (5, 0), ()):
         bad[f"dense weight {shape}"] = changed(3, weight=ramp(*shape))
-    for shape in ((2, 3), (3, 5), (0,), (8,)):
+    for shape in ((2, 3), (3, 5), (0,), (8,), (9,)):
         bad[f"recurrent weight {shape}"] = changed(4, weight_rec=ramp(*shape))
     for shape in ((3,), (4, 1), (4, 2, 3), (0,)):
         bad[f"convolution bias {shape}"] = changed(1, bias=ramp(*shape))
