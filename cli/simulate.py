@@ -53,6 +53,11 @@ def simulate(
     from ..sim.arrays import write_arrays
 
     check_suffix(out, ".npz")
+    if out.resolve() == source.resolve():
+        raise ConfigError(
+            f"expected --out to be another file than --input, got {out} for both; the input would "
+            f"be lost, name another"
+        )
     used = device_named(device)
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     given |= {"integration": integration}

@@ -119,7 +119,7 @@ def _integers(layer: Fields, key: str, shapes: Shapes) -> Integer[np.ndarray, ".
     """A few integers, in the type that the file stores them in.
 
     Raises:
-        FormatError: If they have a shape, or are of a type, on which Lava fails.
+        FormatError: If they have another shape, or are of a type on which Lava fails.
     """
     stated = layer.shape(key)
     if stated not in shapes:

@@ -117,7 +117,7 @@ def _conv(build: Build, layer: Fields, name: str) -> None:
     if build.is_flattened:
         raise FormatError(
             f"expected a dense layer after flatten, got {name} of {build.path}, a convolution; "
-            f"remove the flatten"
+            f"move the flatten behind it"
         )
     shape, changes = read_shape(layer), []
     given = build.populations[-1].shape if build.populations else build.declared

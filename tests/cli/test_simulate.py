@@ -50,6 +50,15 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(found[key], value, err_msg=key)
 
 
+def test_simulate_refuses_to_write_over_its_input(spikeproof, tmp_path):
+    given, network = tmp_path / "in.npz", write(tmp_path / "a.net", layers())
+    np.savez(given, x=np.ones((4, 5, 2, 3), np.int32), steps=3)
+    before = given.read_bytes()
+    done = spikeproof("simulate", network, "--input", given, "--out", given)
+    assert (done.code, given.read_bytes()) == (2, before)
+    assert "expected --out to be another file than --input, got" in done.err
+
+
 @pytest.mark.parametrize("backend", ["twin", pytest.param("lava", marks=pytest.mark.lava)])
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_net_gives_the_recorded_traces(spikeproof, shared, tmp_path, name, backend):
