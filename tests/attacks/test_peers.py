@@ -22,7 +22,7 @@ SEEDS = (0, 1)
 @pytest.fixture(scope="module")
 def peers():
     try:
-        import torchattacks
+        import torchattacks  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         pytest.skip(f"NOT TESTED: expected torchattacks, got {error}; pip install torchattacks")
     return torchattacks

@@ -70,8 +70,15 @@ def evidence(tmp_path_factory):
     images, labels = images_of(MARGINS)
     config = AuditConfig(batch_size=30, curve=(8,), continuous=False)
     out = tmp_path_factory.mktemp("evidence") / "audit.json"
-    toys = {"float_target": RowToy(0, "float"), "hardware_target": RowToy(1, "chip")}
-    found = run(config, **toys, images=images, labels=labels, out=out, context={})
+    found = run(
+        config,
+        float_target=RowToy(0, "float"),
+        hardware_target=RowToy(1, "chip"),
+        images=images,
+        labels=labels,
+        out=out,
+        context={},
+    )
     ledger = Ledger(pq.read_table(found.samples))
     curve = {side: {8: np.ones(30, dtype=bool)} for side in ("float", "hardware")}
     return Evidence(ledger=ledger, curve=curve, labels=labels, config=config)

@@ -21,8 +21,9 @@ def network():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).eval()
 
 
-def probed(network, mask, batch, keys=None, chosen=slice(None)):
+def probed(network, mask, batch, keys=None, chosen=None):
     model, keys = Planted(network, mask), torch.arange(20) if keys is None else keys
+    chosen = torch.arange(20) if chosen is None else chosen
     images, labels = (part[chosen] for part in batch)
     found = changes(model, images, labels, threat=THREAT, keys=keys[chosen], seed=0)
     return misled(model, images, labels, found=found)
