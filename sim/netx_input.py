@@ -15,6 +15,8 @@ from .program import BIAS, INT32
 
 DRIVERS = ("x", "input_bias")
 NUMBERS = ("steps", "reset_interval", "reset_offset", "input_message_bits")
+BESIDE = ("images", "frames", "logits", "predictions")
+"""What a bundle's golden vectors hold beside the input of its `.net`."""
 RECORDED = re.compile(r"[suv]\d+")
 """Traces, which may lie beside the input that they answer."""
 MAX_STEPS = 1 << 20
@@ -86,7 +88,8 @@ def read_input(path: Path) -> NetxInput:
     """
     arrays = read_arrays(path)
     known = (*DRIVERS, *NUMBERS)
-    foreign = [name for name in arrays if name not in known and not RECORDED.fullmatch(name)]
+    lawful = (*known, *BESIDE)
+    foreign = [name for name in arrays if name not in lawful and not RECORDED.fullmatch(name)]
     if foreign:
         raise DataError(
             f"expected {', '.join(known)} or traces such as s0 in {path}, got {listed(foreign)}; "

@@ -27,6 +27,11 @@ def rows_of(result):
     return sorted(table, key=lambda row: json.dumps(row, sort_keys=True))
 
 
+def answers_of(result):
+    """The rows without what they cost: a cascade's forward passes are a mean over its samples."""
+    return [{key: row[key] for key in row if key != "queries"} for row in rows_of(result)]
+
+
 class StoppedError(RuntimeError):
     """Stands for a machine that goes down."""
 
@@ -108,7 +113,8 @@ def test_rows_do_not_depend_on_the_batch_size(audited, float_toy, chip_toy, tmp_
         audited(float_toy, chip_toy, samples=14, batch_size=b, out=tmp_path / f"{b}.json")
         for b in (64, size)
     ]
-    assert rows_of(results[0]) == rows_of(results[1])
+    first, second = (sorted(map(json.dumps, answers_of(result))) for result in results)
+    assert first == second
 
 
 def test_resumed_audit_equals_an_uninterrupted_one(audited, float_toy, chip_toy, tmp_path):
@@ -250,6 +256,7 @@ def test_convolutions_give_the_same_rows_in_any_order(samples, tmp_path):
             out=tmp_path / f"{count}.json",
             context={},
         )
-        return [row for row in rows_of(result) if row["sample"] < 10]
+        answers = [row for row in answers_of(result) if row["sample"] < 10]
+        return sorted(json.dumps(row, sort_keys=True) for row in answers)
 
     assert robust(10) == robust(30)

@@ -92,7 +92,7 @@ def _networks(folder: Path) -> None:
     linear(graph, "conv1").weight[0, 0, 0, 0] = np.nan
     write_nir(folder / "nan.nir", graph)
     graph = lattice_graph()
-    graph.nodes["fire3"] = nir.Threshold(np.ones(11))
+    graph.nodes["fire3"] = nir.Delay(np.ones(11))
     nir.write(folder / "unknown.nir", graph)
 
 

@@ -148,8 +148,8 @@ def test_using_leaves_the_first_network_alone(skip_graph, images):
 
 
 def test_unknown_estimator_is_refused(skip_graph):
-    with pytest.raises(ConfigError, match="got 'rectangle'"):
-        double(skip_graph).using("rectangle")
+    with pytest.raises(ConfigError, match="got 'square'"):
+        double(skip_graph).using("square")
 
 
 def test_a_layer_runs_alone_on_its_recorded_input(skip_graph, images):

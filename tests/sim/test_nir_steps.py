@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from spikeproof.core.errors import FormatError, UnsupportedNodeError
-from spikeproof.sim.estimators import ESTIMATORS
+from spikeproof.sim.estimators import ESTIMATORS, estimator
 from spikeproof.sim.nir_graph import NirNetwork
 from spikeproof.sim.nir_meta import NirMeta
+from spikeproof.sim.surrogate import Surrogate
 
 N, STEPS, OUT = 5, 9, 3
-SURROGATES = [name for name in ESTIMATORS if name != "rga"]
+SURROGATES = [name for name, found in ESTIMATORS.items() if isinstance(found, Surrogate)]
 
 
 def meta_of(**changes):
@@ -103,12 +104,14 @@ def test_gradient_through_a_loop_equals_one_of_plain_autograd(rng, name):
 
 def unrolled(graph, x, name):
     """The looped graph in torch, its spikes given the estimator's slope at each step."""
-    shape, n = ESTIMATORS[name].shape, graph.nodes
+    how, n = estimator(name), graph.nodes
+    assert isinstance(how, Surrogate)
+    kept = (lambda s: s) if how.reset == "attached" else torch.Tensor.detach
     w = {k: torch.tensor(n[k].weight) for k in ("forth", "back", "out")}
     r, theta = ({k: torch.tensor(getattr(n[k], f)) for k in "ab"} for f in ("r", "v_threshold"))
 
     def spike(h, t):
-        slope = shape(h.detach() / t - 1) / t
+        slope = how.shape(h.detach() / t - 1) / t
         return (h > t).double() + slope * (h - h.detach())
 
     va = vb = sa = sb = torch.zeros_like(x[0])
@@ -117,7 +120,7 @@ def unrolled(graph, x, name):
         va = va + r["a"] * (now + sb @ w["back"].T + sa)
         vb = vb + r["b"] * (sa @ w["forth"].T + torch.tensor(n["forth"].bias))
         sa, sb = spike(va, theta["a"]), spike(vb, theta["b"])
-        va, vb = va * (1 - sa), vb * (1 - sb)
+        va, vb = va * (1 - kept(sa)), vb * (1 - kept(sb))
         out.append(sb @ w["out"].T)
     return torch.stack(out).mean(0)
 

@@ -175,7 +175,7 @@ def test_resume_refuses_a_damaged_state(straight, quick, tiny_config, digits):
 
 def test_network_for_other_images_is_refused(quick, tiny_config, digits, tmp_path):
     network = replace(tiny_config, classes=9)
-    with pytest.raises(ConfigError, match=r"expected a network for images \(1, 8, 8\) in 10"):
+    with pytest.raises(ConfigError, match=r"expected a network for samples \(1, 8, 8\) in 10"):
         run(quick, network, digits, tmp_path / "run")
 
 
