@@ -110,8 +110,7 @@ def main() -> None:
                 seconds = alternating(timed, rounds=ROUNDS, warm_up=2, clock=time.process_time)
                 of_torch = ratio(seconds, "onnx", "torch")
                 label = f"{name}, batch {count}"
-                if config is DIGITS:
-                    goals.append(Goal(name=f"of torch, {label}", ratio=of_torch, at_most=MOST))
+                goals.append(Goal(name=f"of torch, {label}", ratio=of_torch, at_most=MOST))
                 details[label] = {
                     "seconds": seconds,
                     "onnx of torch": of_torch,
