@@ -29,6 +29,7 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
         try:
             arrays = _members(path)
         except (ValueError, TypeError, NotImplementedError, KeyError) as error:
+            # SciPy raises NotImplementedError for MATLAB 7.3, which is HDF5 inside.
             raise FormatError(
                 f"expected an undamaged {path.suffix} of arrays at {path}, got {error}; copy it "
                 "again"

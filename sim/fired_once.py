@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .through_time import StepBack, through_time
+from .through_time import StepBack, StepByStep
 
 
 @dataclass(frozen=True, kw_only=True)
-class FiredOnce:
+class FiredOnce(StepByStep):
     """Backward pass through rate (Ding et al. 2022, RAT): ∂L/∂x_t = g_t·[mean_t s_t > 0].
 
     No gradient through time and none through the reset.
@@ -18,22 +18,10 @@ class FiredOnce:
 
     name: str = "bptr"
 
-    def backward(
-        self,
-        grad: Float[Tensor, "T *axes"],
-        h: Float[Tensor, "T *axes"],
-        *,
-        theta: float | Tensor,
-        decay: float | Tensor,
-    ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
-        step = self.unroll(h, theta=theta, decay=decay)
-        return through_time(step, grad, out=torch.empty_like(h))
-
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
     ) -> StepBack:
-        """The same step by step; arguments as `Surrogate.unroll`."""
+        """The same step by step; arguments as `backward`."""
         del decay
         fired = (h > theta).any(0).to(h)
 

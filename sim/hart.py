@@ -28,7 +28,7 @@ class HybridRate(WholeTrain):
         theta: float | Tensor,
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
+        """Gradient with respect to the neuron's input; arguments as `StepByStep.backward`."""
         del decay
         each = grad * self.shape(h / theta - 1.0) / theta
         return each.mean(0, keepdim=True).expand(h.shape).contiguous()

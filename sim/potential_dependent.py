@@ -30,7 +30,7 @@ class PotentialDependent(WholeTrain):
         theta: float | Tensor,
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`.
+        """Gradient with respect to the neuron's input; arguments as `StepByStep.backward`.
 
         The axes are `[T, N, C, H, W]` or `[T, N, F]`.
         """

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .through_time import StepBack, through_time
+from .through_time import StepBack, StepByStep
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateGradient:
+class RateGradient(StepByStep):
     """RGA (Bu et al. 2023): no gradient through time and none through the reset.
 
         ∂L/∂x_t = g_t · r(x̄)/θ,   x̄ = mean over T of x_t/θ
@@ -23,22 +23,10 @@ class RateGradient:
     name: str = "rga"
     gamma: float = 0.2
 
-    def backward(
-        self,
-        grad: Float[Tensor, "T *axes"],
-        h: Float[Tensor, "T *axes"],
-        *,
-        theta: float | Tensor,
-        decay: float | Tensor,
-    ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
-        step = self.unroll(h, theta=theta, decay=decay)
-        return through_time(step, grad, out=torch.empty_like(h))
-
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
     ) -> StepBack:
-        """The same step by step; arguments as `Surrogate.unroll`."""
+        """The same step by step; arguments as `backward`."""
         kept = h[:-1] * (h[:-1] <= theta)
         mean_input = (h.sum(0) - decay * kept.sum(0)) / (theta * h.shape[0])
         leak = 1.0 - torch.as_tensor(decay, dtype=h.dtype, device=h.device)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .through_time import StepBack, through_time
+from .through_time import StepBack, StepByStep
 
 
 @runtime_checkable
@@ -63,7 +63,7 @@ class ArcTangent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surrogate:
+class Surrogate(StepByStep):
     """Spatio-temporal backpropagation (Wu et al. 2018) with the spike's slope replaced by φ.
 
         a_t = g_t·φ(z_t)/θ + b_t·[(1 − s_t) − h_t·φ(z_t)/θ],  ∂L/∂x_t = a_t,  b_{t−1} = λ·a_t
@@ -75,28 +75,6 @@ class Surrogate:
     name: str
     shape: Shape
     reset: Literal["attached", "detached"] = "attached"
-
-    def backward(
-        self,
-        grad: Float[Tensor, "T *axes"],
-        h: Float[Tensor, "T *axes"],
-        *,
-        theta: float | Tensor,
-        decay: float | Tensor,
-    ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input.
-
-        Args:
-            grad: Gradient with respect to the spikes.
-            h: Membrane before the reset, same axes.
-            theta: Threshold, in the unit of `h`; a number or per neuron.
-            decay: λ of v ← λ·v + x.
-
-        Returns:
-            Gradient with respect to x, same axes.
-        """
-        step = self.unroll(h, theta=theta, decay=decay)
-        return through_time(step, grad, out=torch.empty_like(h))
 
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor

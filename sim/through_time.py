@@ -1,7 +1,9 @@
 """Backpropagation through time, one step at a time, so that whatever loops can be unrolled too."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,3 +23,37 @@ def through_time(
     for t, (given, found) in reversed(rows):
         step(t, given, found)
     return out
+
+
+class StepByStep(ABC):
+    """An estimator that goes back one step at a time, so that loops can be undone with it."""
+
+    name: str
+
+    def backward(
+        self,
+        grad: Float[Tensor, "T *axes"],
+        h: Float[Tensor, "T *axes"],
+        *,
+        theta: float | Tensor,
+        decay: float | Tensor,
+    ) -> Float[Tensor, "T *axes"]:
+        """Gradient with respect to the neuron's input.
+
+        Args:
+            grad: Gradient with respect to the spikes.
+            h: Membrane before the reset, same axes.
+            theta: Threshold, in the unit of `h`; a number or per neuron.
+            decay: λ of v ← λ·v + x.
+
+        Returns:
+            Gradient with respect to x, same axes.
+        """
+        step = self.unroll(h, theta=theta, decay=decay)
+        return through_time(step, grad, out=torch.empty_like(h))
+
+    @abstractmethod
+    def unroll(
+        self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    ) -> StepBack:
+        """The same step by step; arguments as `backward`."""

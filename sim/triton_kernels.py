@@ -74,7 +74,7 @@ def backward(
     WIDE: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """`surrogate.Surrogate.backward` in WIDE; tensors begin at their last step.
+    """`surrogate.StepByStep.backward` in WIDE; tensors begin at their last step.
 
     The steps of grad lie `stride` apart, those of the others `size`.
     """

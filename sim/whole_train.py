@@ -1,5 +1,6 @@
 """Estimators that see a train with all its steps and axes, and those that remember a run."""
 
+from abc import ABC, abstractmethod
 from typing import Literal, NoReturn, Protocol, runtime_checkable
 
 import torch
@@ -12,7 +13,7 @@ from .through_time import through_time
 Reset = Literal["attached", "detached"]
 
 
-class WholeTrain:
+class WholeTrain(ABC):
     """Needs every step at once, or to know which axis counts samples.
 
     Whoever differentiates calls `backward` with the axes `[T, N, …]` and never cuts a train up.
@@ -20,6 +21,7 @@ class WholeTrain:
 
     name: str
 
+    @abstractmethod
     def backward(
         self,
         grad: Float[Tensor, "T *axes"],
@@ -28,8 +30,7 @@ class WholeTrain:
         theta: float | Tensor,
         decay: float | Tensor,
     ) -> Float[Tensor, "T *axes"]:
-        """Gradient with respect to the neuron's input; arguments as `Surrogate.backward`."""
-        raise NotImplementedError
+        """Gradient with respect to the neuron's input; arguments as `StepByStep.backward`."""
 
     def unroll(
         self, h: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
