@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
 from .options import Data, Device, Epsilon, Json, Out, Seed, device_named
 from .progress import RichTracker
@@ -165,6 +166,11 @@ def _opened(
     used, targets = device_named(device), {}
     for name, path in zip(names, networks, strict=True):
         network = load_network(path).to(used)
+        if network.config.frames is not None:
+            raise ConfigError(
+                f"expected networks that take images, got {path}, which takes frames of events; "
+                "its gradients are not analysed by this version"
+            )
         targets[name] = NetworkTarget(network, name=name, estimator_name=estimator)
     return targets, first_test_samples(load(data), count, device=used)
 

@@ -1,5 +1,6 @@
 """`spikeproof analyse sweep`, `cost` and `methods`: networks that the command trains itself."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,8 @@ def sweep(
 
     check_format(format_)
     config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=epsilon)
-    recipe, read = _recipe(preset, set_, seed), load(data, limit=limit)
+    recipe = _recipe(preset, set_, seed)
+    read = load(data, limit=limit, frames=recipe.network.frames, tracker=RichTracker())
     used = device_named(device)
     found = run(config, recipe, read, out, device=used, tracker=RichTracker())
     rows = {f"λ = {row['penalty_weight']:g}": row for row in found}
@@ -73,11 +75,10 @@ def cost(
     from ..analysis.cost import cost as run
     from ..analysis.figures import cost_figure
     from ..analysis.results import check_format
-    from ..datasets.images import load
 
     check_format(format_)
     recipes = {name: _recipe(name, set_, seed) for name in presets}
-    read, used = load(data, limit=limit), device_named(device)
+    read, used = _read(data, limit, recipes), device_named(device)
     found = run(recipes, read, device=used, tracker=RichTracker())
     rows = {row["method"]: row for row in found}
     numbers = {"rows": found, "device": used, "data": _named(read, data)}
@@ -110,12 +111,11 @@ def methods(
     from ..analysis.methods import COLUMNS, MethodsConfig, compare_methods, orders, table
     from ..analysis.results import check_format
     from ..core.files import write_text
-    from ..datasets.images import load
 
     check_format(format_)
     config = MethodsConfig(seeds=_seeds(seeds), samples=samples, epsilon=epsilon, noise=noise)
     recipes = {name: _recipe(name, set_, config.seeds[0]) for name in presets}
-    read, used = load(data, limit=limit), device_named(device)
+    read, used = _read(data, limit, recipes), device_named(device)
     found = compare_methods(config, recipes, read, out, device=used, tracker=RichTracker())
     write_text(out / "methods.md", table(found) + "\n")
     rows = {
@@ -125,6 +125,23 @@ def methods(
     asked = {"config": asdict(config), "settings": set_ or [], "data": _named(read, data)}
     numbers = {"rows": found, "order_under_pgd10": orders(found, column="pgd10"), **asked}
     finish(out, "methods", numbers, methods_figure(found), rows, config.seeds[0], format_, json)
+
+
+def _read(data: str, limit: int | None, recipes: "Mapping[str, Recipe]") -> "ImageData":
+    """The data, as all recipes take it.
+
+    Raises:
+        ConfigError: If they take different frames of recordings.
+    """
+    from ..datasets.images import load
+
+    first, *others = (recipe.network.frames for recipe in recipes.values())
+    if any(other != first for other in others):
+        raise ConfigError(
+            f"expected presets that take the same input, got {', '.join(recipes)}; compare those "
+            "of one data set"
+        )
+    return load(data, limit=limit, frames=first, tracker=RichTracker())
 
 
 def _recipe(preset_name: str, settings: list[str] | None, seed: int) -> "Recipe":

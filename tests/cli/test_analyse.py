@@ -97,6 +97,10 @@ REFUSED = {
         "methods digits-sr --data digits --out out --seeds 0,0",
         "expected different seeds of 0 or more",
     ),
+    "two inputs": (
+        "cost digits-sr nmnist-sr --data digits --out out",
+        "expected presets that take the same input, got digits-sr, nmnist-sr",
+    ),
     "no weight": (
         "sweep digits-at --data digits --limit 20 --out out --weights 0.1",
         "expected a method with a weight λ, got 'at'",

@@ -15,6 +15,11 @@ def test_recordings_train_and_export(spikeproof, shared, tmp_path, monkeypatch):
     model = tmp_path / "model.nir"
     exported = spikeproof("export", out, "--data", data, "--samples", 8, "--out", model, "--json")
     assert (exported.code, exported.json["samples"]) == (0, 8)
+    refused = spikeproof("analyse", "norms", out, "--data", data, "--out", tmp_path / "norms")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "expected networks that take images, got" in refused.err
+    deployed = spikeproof("deploy", model, "--out", tmp_path / "chip")
+    assert (deployed.code, deployed.err.count("\n")) == (2, 1)
     metadata = nir.read(model).metadata
     assert (metadata["encoding"], metadata["steps"]) == ("frames", 3)
 
