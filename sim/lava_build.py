@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.axes import map_to_lava
+from .per_neuron import PerNeuron
 from .program import Population, Program, Source, Synapse
 
 BIAS_EXPONENT = 6
@@ -54,20 +55,27 @@ def build(
 
 def _neurons(population: Population, reset: dict[str, int] | None) -> Any:
     processes = import_module("lava.proc.lif.process")
-    bias = 0 if population.bias is None else np.broadcast_to(population.bias, population.shape)
+    p = population
     options: dict[str, Any] = {
-        "shape": population.shape[::-1],
+        "shape": p.shape[::-1],
         # The fixed-point model adds 1 to the decay of u.
-        "du": population.du - 1,
-        "dv": population.dv,
-        "vth": population.vth,
-        "bias_mant": map_to_lava(bias).astype(np.int32) if isinstance(bias, np.ndarray) else bias,
+        "du": _in_lava(p.du - 1, p),
+        "dv": _in_lava(p.dv, p),
+        "vth": _in_lava(p.vth, p),
+        "bias_mant": 0 if p.bias is None else _in_lava(p.bias.astype(np.int32), p),
         "bias_exp": BIAS_EXPONENT,
     }
     if reset is None:
         return processes.LIF(**options)
     phase = reset["reset_offset"] + population.phase
     return processes.LIFReset(**options, **reset | {"reset_offset": phase})
+
+
+def _in_lava(value: PerNeuron, population: Population) -> PerNeuron:
+    """One number as it is; several, one a neuron, in Lava's axes."""
+    if isinstance(value, int):
+        return value
+    return map_to_lava(np.broadcast_to(value, population.shape))
 
 
 def _ring_buffer(x: np.ndarray) -> Any:

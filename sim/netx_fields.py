@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Integer
 
+from ..core.axes import lava_to_map
 from ..core.errors import FormatError
 from .hdf5 import Fields
+from .per_neuron import fills
 from .program import MAX_DELAY
 from .whole_numbers import read_integers, read_whole
 
@@ -77,6 +79,31 @@ def read_pair(layer: Fields, key: str) -> tuple[int, int]:
 def read_scalar(layer: Fields, key: str, *, shapes: Shapes = ((), (1,))) -> np.integer[Any]:
     """One integer in the type that the file stores it in, in which Lava computes on."""
     return _integers(layer, key, shapes).reshape(-1)[0]
+
+
+def read_per_neuron(layer: Fields, key: str, shape: tuple[int, ...]) -> Integer[np.ndarray, "..."]:
+    """One integer for all neurons or one for each, in the type that the file stores them in.
+
+    Args:
+        layer: Where they lie.
+        key: Their name.
+        shape: The neurons', `(C, H, W)` or `(N,)`.
+
+    Returns:
+        As our axes have it: a file states what numpy broadcasts to Lava's (W, H, C), so that a
+        vector is one a channel.
+
+    Raises:
+        FormatError: If they have another shape, or are of a type on which Lava fails.
+    """
+    stated = layer.shape(key)
+    if not fills(stated, shape[::-1]):
+        raise FormatError(
+            f"expected {layer.place}/{key} as one number or one for each neuron, in a shape that "
+            f"fills {list(shape[::-1])}, (W, H, C) or (N,), got {list(stated)}; mend the layer"
+        )
+    values = read_integers(layer, key)
+    return lava_to_map(values.reshape([1] * (len(shape) - values.ndim) + list(stated)))
 
 
 def read_delay(

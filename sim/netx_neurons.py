@@ -1,14 +1,14 @@
 """Neurons of a `.net` layer: Lava's CUBA neuron, its decays, threshold and biases."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..core.axes import lava_to_map
 from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields
-from .netx_fields import read_scalar
+from .netx_fields import read_per_neuron
+from .per_neuron import PerNeuron, simplest
 from .program import BIAS, DECAY_UNITY, STATE_SHIFT, VTH_MAX, Population
 from .whole_numbers import read_whole
 
@@ -55,14 +55,14 @@ def read_population(
     return Population(
         name=name,
         shape=shape,
-        du=_decay(neuron, "iDecay", changes),
-        dv=_decay(neuron, "vDecay", changes),
-        vth=_threshold(neuron, changes),
+        du=_decay(neuron, "iDecay", shape, changes),
+        dv=_decay(neuron, "vDecay", shape, changes),
+        vth=_threshold(neuron, shape, changes),
         bias=bias,
     )
 
 
-def _decay(neuron: Fields, key: str, changes: list[str]) -> int:
+def _decay(neuron: Fields, key: str, shape: tuple[int, ...], changes: list[str]) -> PerNeuron:
     """The rate of which Lava's factor 4096 - rate is that which it computes in the stored type.
 
     Of iDecay netx takes 1 away, which the neuron adds again: no type shows it.
@@ -71,34 +71,33 @@ def _decay(neuron: Fields, key: str, changes: list[str]) -> int:
         FormatError: If Lava fails on the type: 8 bits do not hold 4096, and numpy multiplies a
             register by uint64 in float64, which Lava cannot shift.
     """
-    stated = read_scalar(neuron, key)
+    stated = read_per_neuron(neuron, key, shape)
     if np.iinfo(stated.dtype).max < DECAY_UNITY or stated.dtype == np.uint64:
         raise FormatError(
             f"expected {neuron.place}/{key} in 16 or 32 bits or int64, got {stated.dtype}, on "
             f"which Lava fails; store it as int32"
         )
-    with np.errstate(over="ignore"):
-        factor = DECAY_UNITY - stated
-    rate = DECAY_UNITY - int(factor)
+    rate = DECAY_UNITY - (DECAY_UNITY - stated).astype(np.int64)
     changes += _changes(key, stated, acting=rate)
-    return rate
+    return simplest(rate)
 
 
-def _threshold(neuron: Fields, changes: list[str]) -> int:
+def _threshold(neuron: Fields, shape: tuple[int, ...], changes: list[str]) -> PerNeuron:
     """The mantissa that acts: Lava shifts it in the stored type, whose upper bits are lost."""
-    stated = read_scalar(neuron, "vThMant")
-    mantissa = int(np.left_shift(stated, STATE_SHIFT)) >> STATE_SHIFT
+    stated = read_per_neuron(neuron, "vThMant", shape)
+    mantissa = np.left_shift(stated, STATE_SHIFT).astype(np.int64) >> STATE_SHIFT
     changes += _changes("vThMant", stated, acting=mantissa)
-    return min(max(mantissa, -NEVER_FIRES), NEVER_FIRES)
+    return simplest(mantissa.clip(-NEVER_FIRES, NEVER_FIRES))
 
 
-def _changes(key: str, stated: np.integer[Any], *, acting: int) -> list[str]:
-    """What does not fit the chip, or is not computed with as it is stated."""
-    if acting != stated:
-        return [f"{key} {stated} as {stated.dtype}, of which Lava makes {acting}"]
-    if not 0 <= acting <= LIMITS[key]:
-        return [f"{key} {acting} outside 0..{LIMITS[key]}"]
-    return []
+def _changes(key: str, stated: np.ndarray, *, acting: np.ndarray) -> list[str]:
+    """What does not fit the chip, or is not computed with as it is stated: the first of each."""
+    altered = acting != stated
+    if altered.any():
+        first, made = stated[altered][0], acting[altered][0]
+        return [f"{key} {first} as {stated.dtype}, of which Lava makes {made}"]
+    outside = (acting < 0) | (acting > LIMITS[key])
+    return [f"{key} {acting[outside][0]} outside 0..{LIMITS[key]}"] if outside.any() else []
 
 
 def _bias(layer: Fields, shape: tuple[int, ...], changes: list[str]) -> np.ndarray:

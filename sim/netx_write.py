@@ -6,9 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..core.axes import map_to_lava
 from ..core.errors import NotEqualError, UnsupportedNodeError
 from ..core.files import atomic_path
 from .netx import read_netx
+from .per_neuron import PerNeuron, simplest
 from .program import Population, Program, Synapse
 
 
@@ -89,19 +91,24 @@ def _write_neurons(layer: h5py.Group, population: Population) -> None:
         ("vThMant", population.vth),
         ("refDelay", 1),
     ):
-        layer[f"neuron/{key}"] = np.int64(value)
+        layer[f"neuron/{key}"] = _stated(value, population).astype(np.int64)
     layer["neuron/type"] = np.array([b"CUBA"])
     if population.bias is not None:
-        layer["bias"] = _netx_bias(population)
+        layer["bias"] = _by_channel(population.bias, population).astype(np.int32)
 
 
-def _netx_bias(population: Population) -> np.ndarray:
-    """Per channel where it is the same for all of it, else per neuron in Lava's (W, H, C)."""
-    bias = np.broadcast_to(np.asarray(population.bias), population.shape).astype(np.int32)
-    by_channel = bias.reshape(population.shape[0], -1)
-    if (by_channel == by_channel[:, :1]).all():
-        return by_channel[:, 0]
-    return np.ascontiguousarray(bias.transpose(tuple(reversed(range(bias.ndim)))))
+def _stated(value: PerNeuron, population: Population) -> np.ndarray:
+    """One number where all neurons share it, else as `_by_channel`."""
+    value = simplest(np.asarray(value))
+    return np.asarray(value) if isinstance(value, int) else _by_channel(value, population)
+
+
+def _by_channel(value: np.ndarray, population: Population) -> np.ndarray:
+    """One a channel where its neurons share it, else one a neuron in Lava's (W, H, C)."""
+    full = np.broadcast_to(value, population.shape)
+    by_channel = full.reshape(population.shape[0], -1)
+    shared = (by_channel == by_channel[:, :1]).all()
+    return by_channel[:, 0] if shared else map_to_lava(full)
 
 
 def _check(written: Path, program: Program, path: Path) -> None:
@@ -123,15 +130,12 @@ def _check(written: Path, program: Program, path: Path) -> None:
 
 def _acts(population: Population, synapse: Synapse) -> tuple[object, ...]:
     bias = 0 if population.bias is None else population.bias
-    filled = np.broadcast_to(bias, population.shape).astype(np.int64)
+    stated = (population.du, population.dv, population.vth, bias)
     delay = np.broadcast_to(np.asarray(synapse.delay), synapse.weight.shape[:2]).astype(np.int64)
     return (
         population.shape,
-        population.du,
-        population.dv,
-        population.vth,
         population.phase,
-        filled.tobytes(),
+        *(np.broadcast_to(x, population.shape).astype(np.int64).tobytes() for x in stated),
         synapse.weight.astype(np.int64).tobytes(),
         synapse.shift,
         delay.tobytes(),

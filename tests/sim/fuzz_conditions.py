@@ -67,7 +67,14 @@ def _truncated(x, rate):
 
 def _some(attribute, wanted):
     return lambda fuzzed: any(
-        getattr(p, attribute) == wanted for p in fuzzed.setting.program.populations
+        (getattr(p, attribute) == wanted) is True for p in fuzzed.setting.program.populations
+    )
+
+
+def _varied(attribute):
+    """Whether neurons of one population differ in it."""
+    return lambda fuzzed: any(
+        np.ptp(getattr(p, attribute)) > 0 for p in fuzzed.setting.program.populations
     )
 
 
@@ -115,6 +122,9 @@ STATIC = {
     "dv 0": _some("dv", 0),
     "dv 4095": _some("dv", 4095),
     "dv 4096": _some("dv", 4096),
+    "du, one a neuron": _varied("du"),
+    "dv, one a neuron": _varied("dv"),
+    "threshold, one a neuron": _varied("vth"),
     "biases": lambda f: any(p.bias is not None for p in f.setting.program.populations),
     "input block driven by its bias": lambda f: not f.setting.program.sources,
     "binary input": _source(lambda s, x: not s.is_graded),
@@ -154,7 +164,8 @@ STATIC = {
     "several sources": lambda f: len(f.setting.program.sources) > 1,
     "recurrence": lambda f: in_order(f.setting.program) is None,
     "layer without neurons": lambda f: any(
-        (p.du, p.dv, p.vth) == (0, 4096, 1 << 17) for p in f.setting.program.populations
+        np.max(p.vth) == 1 << 17 == np.min(p.vth) and np.max(p.du) == 0 and np.min(p.dv) == 4096
+        for p in f.setting.program.populations
     ),
     "periodic reset": lambda f: f.setting.interval is not None,
     "periodic reset with an offset": lambda f: f.setting.offset > 0,
@@ -166,6 +177,6 @@ OF_TRACES = {
         found[f"s{k}"].any() for k in range(len(program.populations))
     ),
     "spikes in every population that can fire": lambda program, found: all(
-        found[f"s{k}"].any() or p.vth >= 1 << 17 for k, p in enumerate(program.populations)
+        found[f"s{k}"].any() or np.min(p.vth) >= 1 << 17 for k, p in enumerate(program.populations)
     ),
 }

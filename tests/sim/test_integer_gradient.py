@@ -209,6 +209,6 @@ def test_a_threshold_of_zero_is_refused_where_it_is_differentiated(rng):
     population = Population(name="a", shape=(4,), vth=0)
     a = activations(rng, 2, 1, 4)
     with pytest.raises(
-        RangeError, match="threshold above 0 to differentiate population 'a', got 0"
+        RangeError, match="thresholds above 0 to differentiate population 'a', got 0"
     ):
         spikes(a, run(a, population), population, estimator=estimator("rga"))

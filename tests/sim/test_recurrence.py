@@ -128,7 +128,7 @@ def test_a_loop_can_be_read_out_itself(rng):
 
 def test_thresholds_of_zero_in_a_loop_are_not_differentiated(rng):
     x = torch.ones(2, 1, 5, requires_grad=True)
-    with pytest.raises(RangeError, match="threshold above 0 to differentiate population 'a', got"):
+    with pytest.raises(RangeError, match="thresholds above 0 to differentiate population 'a', got"):
         Twin(ring(rng, kind="sum", vth=0)).run(
             {"x": x}, LavaClock(steps=2), estimator=estimator("rga")
         )

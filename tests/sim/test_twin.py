@@ -341,7 +341,9 @@ def test_unlevelled_programs_are_refused_on_windows():
 
 def test_thresholds_of_zero_are_not_differentiated():
     x = torch.ones(1, 1, 8, requires_grad=True)
-    with pytest.raises(RangeError, match=r"threshold above 0 to differentiate population 'a', got"):
+    with pytest.raises(
+        RangeError, match=r"thresholds above 0 to differentiate population 'a', got"
+    ):
         Twin(chain(vth=0)).run({"x": x}, Window(steps=2), estimator=estimator("rga"))
 
 
