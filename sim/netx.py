@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..core.errors import FormatError, UnsupportedNodeError
 from .hdf5 import Fields, listed, open_hdf5
-from .netx_layers import LAYERS, Build
+from .netx_build import Build
+from .netx_layers import LAYERS
 from .program import Program
 
 

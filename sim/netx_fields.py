@@ -1,7 +1,6 @@
 """Numbers of a `.net` layer: what cannot be meant is refused, what Lava changes is noted."""
 
 import math
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, Integer
@@ -42,13 +41,17 @@ def read_matrix(
     return read_whole(layer, key, changes).reshape(found)
 
 
-def read_shape(layer: Fields) -> tuple[int, ...]:
+def read_shape(layer: Fields, *, axes: tuple[int, ...] = (1, 3)) -> tuple[int, ...]:
     """A layer's `(C, H, W)` or `(N,)`; Lava fails on a number alone.
+
+    Args:
+        layer: Where it lies.
+        axes: How many it may have.
 
     Raises:
         FormatError: If it is no such shape, or too large.
     """
-    return _bounded(_integers(layer, "shape", ((1,), (3,))), layer)
+    return _bounded(_integers(layer, "shape", tuple((n,) for n in axes)), layer)
 
 
 def read_size(layer: Fields) -> int:
@@ -70,15 +73,25 @@ def _bounded(stated: Integer[np.ndarray, "..."], layer: Fields) -> tuple[int, ..
     return shape
 
 
-def read_pair(layer: Fields, key: str) -> tuple[int, int]:
-    """`(H, W)`, stated as two numbers or as one for both."""
-    value = _integers(layer, key, ((), (2,))).reshape(-1).tolist()
+def read_pair(layer: Fields, key: str, *, least: int = 0) -> tuple[int, int]:
+    """`(H, W)` of at least `least`, stated as two numbers or as one for both."""
+    value = _at_least(least, _integers(layer, key, ((), (2,))), layer, key).reshape(-1).tolist()
     return value[0], value[-1]
 
 
-def read_scalar(layer: Fields, key: str, *, shapes: Shapes = ((), (1,))) -> np.integer[Any]:
-    """One integer in the type that the file stores it in, in which Lava computes on."""
-    return _integers(layer, key, shapes).reshape(-1)[0]
+def read_scalar(layer: Fields, key: str, *, least: int = 0, shapes: Shapes = ((), (1,))) -> int:
+    """One integer of at least `least`."""
+    return int(_at_least(least, _integers(layer, key, shapes), layer, key).reshape(-1)[0])
+
+
+def _at_least(
+    least: int, values: Integer[np.ndarray, "..."], layer: Fields, key: str
+) -> Integer[np.ndarray, "..."]:
+    if values.min() < least:
+        raise FormatError(
+            f"expected {layer.place}/{key} of at least {least}, got {values.min()}; mend the layer"
+        )
+    return values
 
 
 def read_per_neuron(layer: Fields, key: str, shape: tuple[int, ...]) -> Integer[np.ndarray, "..."]:

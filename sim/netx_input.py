@@ -107,8 +107,8 @@ def read_input(path: Path) -> NetxInput:
     x = whole.get("x")
     if x is not None and (x.ndim == 0 or x.shape[-1] != steps):
         raise DataError(
-            f"expected x in {path} to have {steps} steps on its last axis, got {list(x.shape)}; "
-            f"put time last"
+            f"expected x in {path} with as many columns on its last axis as steps says, {steps}, "
+            f"got shape {list(x.shape)}; put time last, or correct steps"
         )
     return NetxInput(
         steps=steps,
@@ -123,10 +123,13 @@ def read_input(path: Path) -> NetxInput:
 
 def _whole(array: np.ndarray, name: str, path: Path) -> np.ndarray:
     """Integers, fractions dropped towards zero as Lava does."""
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+    if array.dtype.kind not in "biuf":
         raise DataError(
-            f"expected finite numbers in {name} of {path}, got {array.dtype} with NaN, infinity or "
-            f"no numbers; mend the file"
+            f"expected numbers in {name} of {path}, got {array.dtype}; store them as int32"
+        )
+    if not np.isfinite(array).all():
+        raise DataError(
+            f"expected finite numbers in {name} of {path}, got NaN or infinity; mend the file"
         )
     # In float64, because the size of the least int64 is no int64.
     peak = float(np.abs(array.astype(np.float64)).max(initial=0.0))

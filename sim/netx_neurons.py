@@ -18,6 +18,8 @@ always above its opposite."""
 NEURON_TYPES = ("CUBA", "LOIHI")
 LIMITS = {"iDecay": DECAY_UNITY, "vDecay": DECAY_UNITY, "vThMant": VTH_MAX}
 """Greatest number that the chip's field of each holds; the least is 0."""
+IGNORED = {"refDelay": 1, "wgtExp": 0, "gradedSpike": False}
+"""The value of each that changes nothing."""
 
 
 def read_population(
@@ -52,6 +54,7 @@ def read_population(
             f"expected no messageBits in {neuron.place}, got the field; lava-dl fails on it, "
             f"these neurons send 0 and 1"
         )
+    changes += _ignored(neuron)
     return Population(
         name=name,
         shape=shape,
@@ -60,6 +63,16 @@ def read_population(
         vth=_threshold(neuron, shape, changes),
         bias=bias,
     )
+
+
+def _ignored(neuron: Fields) -> list[str]:
+    """Fields that say something on the chip and nothing to Lava."""
+    stated = {key: neuron.numbers(key) for key in IGNORED if key in neuron}
+    return [
+        f"{key} {value.reshape(-1)[0]}, which Lava ignores"
+        for key, value in stated.items()
+        if value.size and (value != IGNORED[key]).any()
+    ]
 
 
 def _decay(neuron: Fields, key: str, shape: tuple[int, ...], changes: list[str]) -> PerNeuron:

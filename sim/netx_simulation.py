@@ -12,8 +12,8 @@ from ..core.progress import SILENT, Tracker
 from .clock import LavaClock
 from .lava import LavaRequest, run_lava
 from .netx import NetxNetwork, read_netx
+from .netx_build import AS_LAVA, INPUT, misfit
 from .netx_input import NetxInput
-from .netx_layers import AS_LAVA, INPUT, misfit
 from .program import BIAS
 from .twin import Observer, Twin
 

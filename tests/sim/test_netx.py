@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import FormatError
-from spikeproof.sim import netx_layers
+from spikeproof.sim import netx_dense
 from spikeproof.sim.netx import read_netx
 from spikeproof.sim.program import Source
 from spikeproof.tests.sim.netx_files import layers, neuron, ramp, write
@@ -77,8 +77,9 @@ def test_one_number_stands_for_both_axes_of_a_convolution(net):
     assert (synapse.stride, synapse.padding, synapse.dilation) == ((2, 2), (1, 1), (1, 1))
 
 
-def test_convolution_weights_may_have_a_trailing_axis(net):
-    (synapse,) = net(1, weight=ramp(4, 1, 3, 2, 1)).program.into("layer1")
+@pytest.mark.parametrize("trailing", [(1,), (1, 1)])
+def test_convolution_weights_may_have_trailing_axes(net, trailing):
+    (synapse,) = net(1, weight=ramp(4, 1, 3, 2, *trailing)).program.into("layer1")
     np.testing.assert_array_equal(synapse.weight, ramp(4, 1, 3, 2))
 
 
@@ -105,7 +106,7 @@ def test_biases_of_maps_are_read(net, bias, expected):
 
 
 def test_a_layer_that_does_not_fit_in_memory_is_refused(net, monkeypatch):
-    monkeypatch.setattr(netx_layers, "dense_weights", lambda *given, **options: np.empty(1 << 55))
+    monkeypatch.setattr(netx_dense, "dense_weights", lambda *given, **options: np.empty(1 << 55))
     with pytest.raises(
         FormatError, match="expected layer 3 of .*network.net to fit in memory, got"
     ):
@@ -142,6 +143,47 @@ def test_dense_layers_without_neurons_integrate_u_and_never_fire(tmp_path):
     assert (population.du, population.dv, population.vth) == (0, 4096, 131072)
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ([7, 8, 9, 10], np.array([7, 8, 9, 10])[:, None, None]),
+        ([[7], [8]], np.array([7, 8])[None, :, None]),
+        ([[[7]], [[8]], [[9]]], np.array([7, 8, 9])[None, None, :]),
+        (ramp(3, 2, 4), ramp(3, 2, 4).transpose(2, 1, 0)),
+        ([[[7]]], 7),
+        ([7, 7, 7, 7], 7),
+    ],
+    ids=["channels", "rows", "columns", "neurons", "one number", "equal numbers"],
+)
+def test_thresholds_and_decays_are_spread_over_lavas_axes(net, stated, expected):
+    keys = {"iDecay": "du", "vDecay": "dv", "vThMant": "vth"}
+    population = net(1, **{f"neuron/{key}": stated for key in keys}).program.populations[0]
+    for name in keys.values():
+        np.testing.assert_array_equal(
+            np.broadcast_to(getattr(population, name), population.shape),
+            np.broadcast_to(expected, population.shape),
+        )
+
+
+def test_the_first_number_of_many_that_does_not_fit_is_told(net):
+    (warning,) = net(3, **{"neuron/iDecay": [1, 5000, 2, -3, 4]}).warnings
+    assert "got iDecay 5000 outside 0..4096;" in warning
+
+
+def test_a_flatten_waits_for_the_next_dense_layer_as_in_lava(tmp_path):
+    entry, conv, flatten, dense, _ = layers()
+    orders = [entry, flatten, conv, dense], [entry, conv, flatten, dense]
+    found = [read_netx(write(tmp_path / f"{k}.net", each)).program for k, each in enumerate(orders)]
+    assert found[0].shapes.keys() == {"input", "layer2", "layer3"}
+    assert list(found[0].shapes.values()) == list(found[1].shapes.values())
+
+
+@pytest.mark.parametrize("entry", [{"type": "input"}, {"type": "input", "shape": [6, 4]}])
+def test_dense_layers_need_no_shape_of_the_input(tmp_path, entry):
+    path = write(tmp_path / "a.net", [entry, layers()[3]])
+    assert read_netx(path).program.sources[0].shape == (24,)
+
+
 def test_dense_weights_may_be_a_row_major_vector(net):
     (synapse,) = net(3, weight=ramp(120)).program.into("layer3")
     np.testing.assert_array_equal(synapse.weight, ramp(5, 24))
@@ -171,6 +213,10 @@ CHANGES = {
     "fractions in weight": (1, {"weight": ramp(4, 1, 3, 2) + 0.5}),
     "fractions in bias": (1, {"bias": [1.5, 2, 3, 4]}),
     "fractions in delay": (3, {"delay": 1.5}),
+    "a delay, which Lava ignores in a convolution": (1, {"delay": 1}),
+    "refDelay 2, which Lava ignores": (1, {"neuron/refDelay": 2}),
+    "wgtExp 6, which Lava ignores": (3, {"neuron/wgtExp": 6}),
+    "gradedSpike True, which Lava ignores": (4, {"neuron/gradedSpike": True}),
     "biases up to 40000 outside int16": (1, {"bias": [40000, 0, 0, 0]}),
     "iDecay 4097 outside 0..4096": (1, {"neuron/iDecay": 4097}),
     "vDecay -1 outside 0..4096": (3, {"neuron/vDecay": -1}),

@@ -163,6 +163,22 @@ def nothing(path):
     del path
 
 
+TALL = {
+    "shape": np.array([2, 200, 4], "u1"),
+    "padding": np.array([60, 0], "u1"),
+    "dilation": np.array([90, 1], "i1"),
+}
+"""200 + 2·60 and 2·90: what 8 bits do not hold."""
+
+
+def tall(*narrow):
+    """A convolution of a tall map; fields named here are stored in 8 bits."""
+    stated = {k: v if k in narrow else v.astype(np.int32) for k, v in TALL.items()}
+    conv = layers()[1] | {"shape": [4, 140, 3], "stride": [1, 1], "dilation": stated["dilation"]}
+    conv |= {"padding": stated["padding"]}
+    return ordered({"type": "input", "shape": stated["shape"]}, conv)
+
+
 def corpus():
     """Name and maker of every bad file."""
     conv, dense = layers()[1], layers()[3]
@@ -202,6 +218,7 @@ def corpus():
         (4, 1),
         (4, 1, 3),
         (4, 1, 3, 2, 2),
+        (4, 1, 3, 2, 1, 2),
         (4, 2, 3, 2),
         (3, 1, 3, 2),
         (4, 1, 9, 9),
@@ -216,9 +233,10 @@ def corpus():
     for value in ([1, 2], -1, [[1]], [1] * 23):
         bad[f"delay {value}"] = changed(3, delay=value)
     for key in ("iDecay", "vDecay", "vThMant"):
-        bad[f"{key} by neuron"] = changed(1, **{f"neuron/{key}": ramp(4)})
         bad[f"{key} with a fraction"] = changed(1, **{f"neuron/{key}": 10.5})
-        bad[f"{key} in a matrix"] = changed(1, **{f"neuron/{key}": [[10]]})
+        for shape in ((0,), (3,), (4, 1, 1), (4, 2, 3), (3, 2, 5), (1, 1, 1, 4)):
+            bad[f"{key} of shape {shape}"] = changed(1, **{f"neuron/{key}": ramp(*shape)})
+        bad[f"{key} of vectors in a matrix"] = changed(3, **{f"neuron/{key}": [[10]]})
         for kind in ("f2", "f4", "f8"):
             bad[f"{key} as {kind}"] = changed(1, **{f"neuron/{key}": np.array(10, kind)})
     for key in ("iDecay", "vDecay"):
@@ -232,12 +250,15 @@ def corpus():
     bad["weight is empty"] = replaced("layer/1/weight", h5py.Empty("f4"))
     bad["weight is a record"] = replaced("layer/1/weight", np.zeros(3, [("a", "i4"), ("b", "f4")]))
     bad["weight is a group"] = as_group("layer/1/weight")
+    bad["type in a matrix"] = replaced("layer/1/type", np.array([[b"conv"]]))
     bad["type is a number"] = replaced("layer/1/type", 7)
     bad["type is a group"] = as_group("layer/1/type")
     bad["type is an empty array"] = replaced("layer/1/type", np.zeros(0, "S4"))
     bad["neuron is a dataset"] = replaced("layer/1/neuron", 7)
     bad["a layer is a dataset"] = replaced("layer/2", 7)
     bad["layer is a dataset"] = replaced("layer", 7)
+    for narrow in (("shape", "padding"), ("dilation",)):
+        bad[f"{' and '.join(narrow)} in 8 bits"] = tall(*narrow)
     for key in ("weight", "bias"):
         for value in (np.nan, [1, 2], [], "seven"):
             bad[f"{key} {value} of an input block"] = ordered(block | {key: value}, conv)
@@ -257,7 +278,8 @@ def corpus():
     bad["an input in the middle"] = ordered(layers()[0], conv, layers()[0], {"type": "flatten"})
     bad["an input block in the middle"] = ordered(layers()[0], conv, block)
     bad["a convolution without input shape"] = ordered(conv)
-    bad["a convolution after flatten"] = ordered(layers()[0], {"type": "flatten"}, conv)
+    bad["a convolution without an input's shape"] = ordered({"type": "input"}, conv)
+    bad["a convolution behind a flat input"] = ordered({"type": "input", "shape": [5, 4]}, conv)
     bad["a convolution after dense"] = ordered(*layers()[:4], conv)
     bad["a dense layer on a map"] = ordered(*layers()[:2], dense)
     bad["a dense layer on a block's map"] = ordered(block, dense | {"weight": ramp(5, 40)})
@@ -309,8 +331,9 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
     assert len(str(refused.value)) < 1000
 
 
-def test_good_files_are_not_refused(tmp_path):
-    changed(0)(tmp_path / "network.net")
+@pytest.mark.parametrize("make", [changed(0), tall(), tall("shape"), tall("padding")])
+def test_good_files_are_not_refused(tmp_path, make):
+    make(tmp_path / "network.net")
     read_netx(tmp_path / "network.net")
 
 

@@ -127,7 +127,7 @@ REFUSED = {
     ),
     "delays up to 63 outside 0..62": with_layer(2, synapse={"delay": 63}),
     "vThMant 131072 outside": with_layer(0, population={"vth": 131072}),
-    "population 'a' to read back from": with_layer(0, synapse={"delay": 1}),
+    "a delay, which Lava ignores in a convolution": with_layer(0, synapse={"delay": 1}),
     "population 'b' to read back from": with_layer(1, population={"phase": 5}),
 }
 
