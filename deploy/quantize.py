@@ -11,12 +11,11 @@ import numpy as np
 from ..core.errors import ConfigError, RangeError
 from ..sim.classifier import LEVELS
 from ..sim.interface import Encoding, Readout
-from ..sim.program import DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
+from ..sim.program import BIAS, DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
 from .certify import certificate
 from .float_network import FloatLayer, FloatNetwork
 from .level import level
 
-BIAS_MAX = (1 << 15) - 1
 PAYLOAD_BITS = 9
 SHRINK = 0.98
 """A scale whose certificate fails is lowered by this factor until it holds."""
@@ -84,7 +83,7 @@ def _largest_scale(layer: FloatLayer, precision: Precision, factor: float) -> fl
         limits.append(VTH_MAX / layer.theta)
     bias = float(np.abs(layer.bias).max(initial=0.0))
     if bias:
-        limits.append(BIAS_MAX / bias)
+        limits.append(BIAS.max / bias)
     return min(limits)
 
 

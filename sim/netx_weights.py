@@ -74,7 +74,14 @@ def weight_changes(stated: Int[np.ndarray, "out in"], acting: DenseWeights) -> l
 
 
 def _netx(weight: np.ndarray, place: str) -> tuple[np.ndarray, int, int]:
-    """Scaled weights, by how many bits, and how many bits of them the process shall keep."""
+    """Scaled weights, by how many bits, and how many bits of them the process shall keep.
+
+        w ← w·2ᵇ,  b = ⌊log₂ s⌋ + m,  kept = 8 − b − (e − m)
+        s = min(127/max w, −128/min w) with both signs, 255/max w or −256/min w with one
+        m = 1 where both signs occur, else 0;  e: trailing zero bits that all weights share
+
+    `optimize_weight_bits` of lava-dl 0.6.0.
+    """
     high, low = int(weight.max()), int(weight.min())
     if high == low == 0:
         raise FormatError(
@@ -96,7 +103,12 @@ def _netx(weight: np.ndarray, place: str) -> tuple[np.ndarray, int, int]:
 
 
 def _process(weight: np.ndarray, kept: int) -> np.ndarray:
-    """Clipped and truncated by the sign mode that the weights themselves show."""
+    """Clipped and truncated by the sign mode that the weights themselves show.
+
+        w ← ±(min(±w, 255) >> d) << d,  d = 8 − kept + m,  ± being − where no weight is positive
+
+    `truncate_weights` of lava-nc 0.10.0.
+    """
     inhibitory = weight.min() < 0 and weight.max() <= 0
     mixed = weight.min() < 0 < weight.max()
     sign = np.int32(-1 if inhibitory else 1)

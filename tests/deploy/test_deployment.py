@@ -15,13 +15,13 @@ from spikeproof.core.errors import (
 from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import SUMS, read_bundle
 from spikeproof.deploy.deployment import Calibration, DeployConfig, run
-from spikeproof.deploy.quantize import BIAS_MAX
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
 from spikeproof.sim.netx_input import read_input
 from spikeproof.sim.netx_simulation import simulate_twin
 from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.program import BIAS
 from spikeproof.tests.deploy.networks import (
     CLASSES,
     DT,
@@ -164,7 +164,7 @@ def one_sign(tmp_path):
     graph = lattice_graph()
     last = linear(graph, "last")
     last.weight = -(1 + np.abs(SCALE * last.weight) // 2) / SCALE
-    last.bias = np.array([BIAS_MAX, 0, 0, 0]) / SCALE
+    last.bias = np.array([BIAS.max, 0, 0, 0]) / SCALE
     write_nir(tmp_path / "model.nir", graph)
     return tmp_path / "model.nir"
 

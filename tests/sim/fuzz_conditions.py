@@ -102,6 +102,15 @@ def _is_one_signed(synapse):
     return not synapse.is_conv and (weight.min() >= 0 or weight.max() <= 0)
 
 
+def _is_narrow(program, synapse):
+    """Spikes or bytes under weights of 8 bits, in one group, not dilated."""
+    source = program.source(synapse.source)
+    low, high = (source.low, source.high) if source else (0, 1)
+    weights = np.abs(synapse.weight.astype(np.int64)).max() <= 127
+    plain = synapse.groups == 1 and synapse.dilation == (1, 1)
+    return plain and weights and low >= 0 and high <= 255
+
+
 REGISTERS = (
     "activation beyond 32 bits",
     "reset of a state that was not zero",
@@ -149,6 +158,10 @@ STATIC = {
     "delay, one a synapse": _synapse(lambda s: isinstance(s.delay, int) and s.delay > 0),
     "delays, one a weight": _synapse(lambda s: not isinstance(s.delay, int)),
     "convolution": _synapse(lambda s: s.is_conv),
+    "convolution that a CPU may sum in bytes": lambda f: any(
+        s.is_conv and _is_narrow(f.setting.program, s) for s in f.setting.program.synapses
+    ),
+    "recurrence without weights": _synapse(lambda s: not s.is_conv and not s.weight.any()),
     "stride": _synapse(lambda s: s.is_conv and max(s.stride) > 1),
     "padding": _synapse(lambda s: s.is_conv and max(s.padding) > 0),
     "dilation": _synapse(

@@ -300,7 +300,9 @@ def _dense_layer(rng, size, *, is_last):
     layer |= _bias(rng, (None, (out,)))
     kind = _pick(rng, ("plain", "plain", "delay", "recurrent", "no neurons"))
     if kind == "recurrent":
-        layer |= {"type": "dense_rec", "weight_rec": _weights(rng, STATED, (out, out))}
+        idle = rng.random() < 0.2
+        recurrent = np.zeros((out, out), int) if idle else _weights(rng, STATED, (out, out))
+        layer |= {"type": "dense_rec", "weight_rec": recurrent}
     if kind == "delay":
         shapes = ((), (out,), (size,), (out, size))
         layer["delay"] = rng.integers(0, 5, _pick(rng, shapes))
