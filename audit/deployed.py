@@ -14,7 +14,7 @@ from ..datasets.images import ImageData, fingerprint
 from ..deploy.bundle import SUMS, Bundle, read_bundle
 from ..export.to_nir import to_nir
 from ..sim.classifier import TwinClassifier
-from ..sim.nir_file import read_nir
+from ..sim.graph.file import read_nir
 from ..train.checkpoint import checkpoint_file
 from ..train.checkpoint import load as load_checkpoint
 from ..train.network import SpikingNetwork

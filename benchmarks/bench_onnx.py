@@ -16,8 +16,8 @@ from spikeproof.export.integer_onnx import classifier_onnx
 from spikeproof.export.onnx_scope import open_session
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
 ROUNDS, BATCHES, MOST = 15, (1, 32), 0.60

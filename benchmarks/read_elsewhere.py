@@ -25,8 +25,8 @@ from spikeproof.core.errors import SpikeproofError
 from spikeproof.core.files import write_json, write_text
 from spikeproof.core.record import versions
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_file import write_nir
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
 DOCS = Path(__file__).parents[1] / "docs"

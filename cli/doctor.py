@@ -19,7 +19,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     from ..export.onnx_scope import onnx_missing
     from ..sim.byte_conv import missing_reason
     from ..sim.exact_sums import self_test
-    from ..sim.lava import INSTALL, lava_status
+    from ..sim.oracle.run import INSTALL, lava_status
 
     del seed
     used = device_named(device)

@@ -32,7 +32,7 @@ def export(
     from ..export.onnx_scope import require_onnx
     from ..export.to_onnx import write_network_onnx
     from ..export.verify import export_network
-    from ..sim.nir_file import read_nir
+    from ..sim.graph.file import read_nir
     from ..train.checkpoint import load as load_checkpoint
     from ..train.network import payloads
 

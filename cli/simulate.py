@@ -136,8 +136,8 @@ def _kind(path: Path) -> str:
 
 
 def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_input import read_input
-    from ..sim.netx_simulation import simulate_twin
+    from ..sim.netx.input import read_input
+    from ..sim.netx.simulation import simulate_twin
 
     return simulate_twin(
         net,
@@ -151,8 +151,8 @@ def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
 
 
 def _net_lava(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_input import read_input
-    from ..sim.netx_simulation import simulate_lava
+    from ..sim.netx.input import read_input
+    from ..sim.netx.simulation import simulate_lava
 
     return simulate_lava(
         net,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..core.choice import chosen
-from ..sim.netx_write import why_not_netx
+from ..sim.netx.write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
 

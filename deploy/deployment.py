@@ -16,8 +16,8 @@ from ..export.integer_sums import Sums
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import checked_onnx
 from ..sim.classifier import LEVELS
-from ..sim.nir_file import read_nir
-from ..sim.nir_meta import read_meta
+from ..sim.graph.file import read_nir
+from ..sim.graph.meta import read_meta
 from ..sim.program import Program
 from .bundle import SUMS, write_bundle
 from .certify import Certificate, certify, require

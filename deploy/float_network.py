@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from ..sim.nir_meta import NirMeta
+from ..sim.graph.meta import NirMeta
 from .neurons import Approximation
 
 

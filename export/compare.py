@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..core.decision import predictions
 from ..core.errors import NotEqualError
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import read_meta
+from ..sim.graph.meta import read_meta
+from ..sim.graph.network import NirNetwork
 from ..train.network import SpikingNetwork
 from .flips import Flips, first_flips, weight_scale
 

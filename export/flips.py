@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_graph import NirNetwork, Values
-from ..sim.nir_layers import NeuronLayer
-from ..sim.nir_linear import total_weight
+from ..sim.graph.layers import NeuronLayer
+from ..sim.graph.linear import total_weight
+from ..sim.graph.network import NirNetwork, Values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from ..sim.nir_layers import Shape
+from ..sim.graph.layers import Shape
 from .onnx_scope import Scope, Value
 
 

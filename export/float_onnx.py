@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import NeuronLayer, Shape
-from ..sim.nir_meta import NirMeta
+from ..sim.graph.layers import NeuronLayer, Shape
+from ..sim.graph.meta import NirMeta
+from ..sim.graph.network import NirNetwork
 from .float_linear import LINEAR, Place
 from .onnx_scope import Scope, Shapes, Value
 

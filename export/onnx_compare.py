@@ -12,8 +12,8 @@ from torch import Tensor
 from ..core.decision import predictions
 from ..core.errors import NotEqualError
 from ..core.progress import SILENT, Tracker
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import read_meta
+from ..sim.graph.meta import read_meta
+from ..sim.graph.network import NirNetwork
 from .compare import TIE_FLOAT32, LayerReport, joined_layers, mean
 from .flips import first_flips, weight_scale
 from .float_onnx import FRAMES, IMAGES, LOGITS, layer_onnx, network_onnx

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.errors import RangeError
-from .estimators import Estimator
+from .gradients.estimators import Estimator
+from .gradients.through_time import StepBack, through_time
+from .gradients.whole_train import WholeTrain
 from .integer_neuron import UNIT, Registers
 from .per_neuron import PerNeuron, on_device
 from .program import DECAY_UNITY, Population
-from .through_time import StepBack, through_time
-from .whole_train import WholeTrain
 
 Factor = float | Tensor
 """One for a population, or float32 for each of its neurons."""

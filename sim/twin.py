@@ -12,8 +12,8 @@ from ..core.errors import DataError, UnsupportedNodeError
 from ..core.progress import SILENT, Tracker
 from .clock import Clock, Window
 from .components import components
-from .estimators import Estimator
 from .exact_sums import activation_bounds, exact_dtype, self_test
+from .gradients.estimators import Estimator
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
 from .kernel import Kernel, straight_through

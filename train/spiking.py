@@ -15,8 +15,8 @@ from norse.torch.functional.lif_box import (
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from ..sim.estimators import TRAINING, Estimator, estimator
-from ..sim.neuron import FUSED, integrate_and_fire
+from ..sim.gradients.estimators import TRAINING, Estimator, estimator
+from ..sim.neurons.neuron import FUSED, integrate_and_fire
 
 DT = 1.0
 """Time step: Norse's dt·tau_mem_inv is 1 − λ. A power of two keeps the product exact."""
@@ -35,7 +35,7 @@ class Spiking(nn.Module):
     Args:
         theta: Threshold θ > 0.
         decay: λ in (0, 1]; 1 is IF.
-        estimator_name: How a spike is differentiated, a name of `sim.estimators`.
+        estimator_name: How a spike is differentiated, a name of `sim.gradients.estimators`.
 
     Raises:
         ConfigError: If a value is out of range, or the estimator unknown.
@@ -55,7 +55,7 @@ class Spiking(nn.Module):
         self.estimator: Estimator = estimator(estimator_name)
         """How a spike is differentiated."""
         self.kernel_name = FUSED
-        """A name of `sim.neuron.KERNELS`; the spikes are the same under each."""
+        """A name of `sim.neurons.neuron.KERNELS`; the spikes are the same under each."""
         self.neuron: IAFParameters | LIFBoxParameters = _parameters(self.theta, self.decay)
 
     def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:

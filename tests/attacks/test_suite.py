@@ -4,7 +4,7 @@ from spikeproof.attacks.attack import Attack
 from spikeproof.attacks.noise import Noise
 from spikeproof.attacks.suite import ATTACKS, SUITES, Suite, attack_named, suite_named
 from spikeproof.core.errors import ConfigError
-from spikeproof.sim.estimators import ESTIMATORS
+from spikeproof.sim.gradients.estimators import ESTIMATORS
 
 
 def test_every_attack_is_listed_by_its_name():

@@ -13,7 +13,7 @@ from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import read_bundle, seal
 from spikeproof.export.onnx_scope import run_onnx
 from spikeproof.sim import byte_conv
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.networks import (
     add_to,
     random_network,

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from spikeproof.sim.lava_cleanup import members, segments
+from spikeproof.sim.oracle.cleanup import members, segments
 from spikeproof.tests.deploy.networks import deploy_lattice
 from spikeproof.tests.sim.lava_leftovers import (
     are_running,

@@ -18,9 +18,9 @@ from spikeproof.deploy.deployment import Calibration, DeployConfig, run
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
-from spikeproof.sim.netx_input import read_input
-from spikeproof.sim.netx_simulation import simulate_twin
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.netx.input import read_input
+from spikeproof.sim.netx.simulation import simulate_twin
 from spikeproof.sim.program import BIAS
 from spikeproof.tests.deploy.networks import (
     CLASSES,

@@ -10,8 +10,8 @@ from spikeproof.deploy.lower import lower
 from spikeproof.deploy.quantize import Precision, quantize
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.sim.program import BIAS, VTH_MAX
 from spikeproof.tests.deploy.networks import (
     CLASSES,

@@ -11,10 +11,10 @@ import torch
 
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.export.flips import first_flips, membranes, weight_scale
-from spikeproof.sim.estimators import estimator
-from spikeproof.sim.neuron import integrate_and_fire
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import NirMeta
+from spikeproof.sim.gradients.estimators import estimator
+from spikeproof.sim.graph.meta import NirMeta
+from spikeproof.sim.graph.network import NirNetwork
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 
 META = NirMeta(dt=1.0, steps=4, encoding="frames", readout="membrane", reset="zero")
 WEIGHT = np.array([[0.5, -0.25], [2.0, 1.0], [0.0, 0.0]])

@@ -9,8 +9,8 @@ import torch
 
 from spikeproof.export.float_linear import LINEAR, Place
 from spikeproof.export.onnx_scope import Scope, run_onnx
-from spikeproof.sim.nir_layers import Site
-from spikeproof.sim.nir_linear import LINEAR as IN_TORCH
+from spikeproof.sim.graph.layers import Site
+from spikeproof.sim.graph.linear import LINEAR as IN_TORCH
 
 MAP = (4, 6, 8)
 

@@ -9,8 +9,8 @@ import torch
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.export.float_onnx import network_onnx
 from spikeproof.export.onnx_scope import run_onnx
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.networks import affine, chain, flatten, integrate, leaky, meta_of
 
 SHAPE = (2, 6, 5)

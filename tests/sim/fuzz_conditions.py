@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeproof.core.axes import lava_to_train
 from spikeproof.sim.components import in_order
-from spikeproof.sim.netx_weights import MIXED_HIGH
+from spikeproof.sim.netx.weights import MIXED_HIGH
 from spikeproof.tests.reference import REGISTER, arriving, as_train, decayed, int32
 
 RAIL = REGISTER - 1

@@ -13,9 +13,9 @@ import numpy as np
 
 from spikeproof.core.axes import lava_to_map, train_to_lava
 from spikeproof.core.errors import FormatError, UnsupportedNodeError
-from spikeproof.sim.lava_fit import check_fit
-from spikeproof.sim.lava_request import LavaRequest, Request
-from spikeproof.sim.netx import NetxNetwork, read_netx
+from spikeproof.sim.netx.network import NetxNetwork, read_netx
+from spikeproof.sim.oracle.fit import check_fit
+from spikeproof.sim.oracle.request import LavaRequest, Request
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.sim.lava_programs import Setting
 from spikeproof.tests.sim.netx_files import write

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 
 from spikeproof.core.errors import RangeError
 from spikeproof.sim.clock import Window
-from spikeproof.sim.estimators import PUBLISHED, estimator
+from spikeproof.sim.gradients.estimators import PUBLISHED, estimator
 from spikeproof.sim.integer_gradient import membrane, spikes, summed
 from spikeproof.sim.interface import Readout
-from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.sim.populations import activations, run, whole

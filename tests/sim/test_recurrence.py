@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from spikeproof.core.errors import RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
-from spikeproof.sim.estimators import PUBLISHED, estimator
+from spikeproof.sim.gradients.estimators import PUBLISHED, estimator
 from spikeproof.sim.interface import Readout
-from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import reference

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from spikeproof.core.axes import lava_to_map, lava_to_train
 from spikeproof.core.errors import DataError, RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
-from spikeproof.sim.estimators import estimator
-from spikeproof.sim.netx import read_netx
+from spikeproof.sim.gradients.estimators import estimator
+from spikeproof.sim.netx.network import read_netx
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import Trace, reference
