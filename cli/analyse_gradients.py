@@ -7,7 +7,7 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, device_named
+from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _opened(
     names = [path.name for path in networks]
     if len(set(names)) < len(names):
         names = [str(path) for path in networks]
-    used, targets = device_named(device), {}
+    used, targets = full_float_device(device), {}
     for name, path in zip(names, networks, strict=True):
         network = load_network(path).to(used)
         if network.config.frames is not None:

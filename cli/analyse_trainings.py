@@ -8,7 +8,7 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, device_named, number
+from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device, number
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def sweep(
     config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=epsilon)
     recipe = _recipe(preset, set_, seed)
     read = load(data, limit=limit, frames=recipe.network.frames, tracker=RichTracker())
-    used = device_named(device)
+    used = full_float_device(device)
     found = run(config, recipe, read, out, device=used, tracker=RichTracker())
     rows = {f"λ = {row['penalty_weight']:g}": row for row in found}
     asked = {"preset": preset, "config": recipe.train.to_dict(), "data": _named(read, data)}
@@ -78,7 +78,7 @@ def cost(
 
     check_format(format_)
     recipes = {name: _recipe(name, set_, seed) for name in presets}
-    read, used = _read(data, limit, recipes), device_named(device)
+    read, used = _read(data, limit, recipes), full_float_device(device)
     found = run(recipes, read, device=used, tracker=RichTracker())
     rows = {row["method"]: row for row in found}
     numbers = {"rows": found, "device": used, "data": _named(read, data)}
@@ -115,7 +115,7 @@ def methods(
     check_format(format_)
     config = MethodsConfig(seeds=_seeds(seeds), samples=samples, epsilon=epsilon, noise=noise)
     recipes = {name: _recipe(name, set_, config.seeds[0]) for name in presets}
-    read, used = _read(data, limit, recipes), device_named(device)
+    read, used = _read(data, limit, recipes), full_float_device(device)
     found = compare_methods(config, recipes, read, out, device=used, tracker=RichTracker())
     write_text(out / "methods.md", table(found) + "\n")
     rows = {

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, show
+from .options import Data, Device, Epsilon, Json, Seed, check_suffix, full_float_device, show
 from .progress import RichTracker
 
 
@@ -53,7 +53,7 @@ def audit(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "
             "with --resume"
         )
-    used = device_named(device)
+    used = full_float_device(device)
     deployed, read = load_deployed(checkpoint, hardware, device=used), load(data)
     check_data(deployed, read, config)
     result = run(

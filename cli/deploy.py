@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Epsilon, Json, Out, Seed, device_named, show
+from .options import Device, Epsilon, Json, Out, Seed, full_float_device, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def deploy(
     from ..deploy.deployment import DeployConfig, run
     from ..deploy.scale import SearchConfig
 
-    device_named(device)
+    full_float_device(device)
     for name, asked in (("finetune", finetune), ("data", data)):
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")

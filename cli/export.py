@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Out, Seed, check_suffix, device_named, show
+from .options import Device, Json, Out, Seed, check_suffix, full_float_device, show
 from .progress import RichTracker
 
 
@@ -36,7 +36,7 @@ def export(
     from ..train.checkpoint import load as load_checkpoint
     from ..train.network import payloads
 
-    device_named(device)
+    full_float_device(device)
     check_suffix(out, ".nir")
     if onnx is not None:
         check_suffix(onnx, ".onnx")

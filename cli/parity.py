@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import NotEqualError
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, full_float_device, show
 from .progress import RichTracker
 
 
@@ -29,7 +29,7 @@ def parity(
     from ..deploy.parity import check_parity, parity_images
     from ..deploy.samples import read_samples, require_images
 
-    device_named(device)
+    full_float_device(device)
     opened = read_bundle(bundle)
     chosen = (
         parity_images(opened, samples=samples, seed=seed)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Out, Seed, device_named, show
+from .options import Device, Json, Out, Seed, full_float_device, show
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
     from ..core.files import read_json, write_text
 
     del seed
-    device_named(device)
+    full_float_device(device)
     checked = check(read_json(audit))
     write_text(out, render(checked))
     show(

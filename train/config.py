@@ -49,8 +49,8 @@ class TrainConfig:
         select_by: Which validation accuracy chooses the best checkpoint.
         validation_epsilon, validation_steps: PGD on the validation images.
         validation_limit: Most validation images that are looked at.
-        precision: `32-true`, or `bf16-mixed` (flips spikes: only ever for training, validation
-            computes in float32).
+        precision: `32-true`, or `bf16-mixed` (membranes add up in bf16 too, which flips spikes:
+            only ever for training, validation computes in float32).
         memory_format: `contiguous`, or `channels_last`: how convolutions keep their maps.
         neuron_kernel: A name of `sim.neurons.neuron.KERNELS`: `fused`, `compiled` or `triton`.
         seed: Decides weights, split, order, augmentation and attack starts.
