@@ -19,7 +19,12 @@ NOT_YET = "it is not in this version"
 def deploy(
     model: Annotated[Path, typer.Argument(help="A .nir file.")],
     out: Out,
-    chip: Annotated[str, typer.Option(help="Which chip.")] = "loihi2",
+    chip: Annotated[
+        str, typer.Option(help="loihi1, loihi2, or a .toml file that describes one.")
+    ] = "loihi2",
+    must_fit: Annotated[
+        bool, typer.Option("--require-fit", help="Refuse a network that does not fit the chip.")
+    ] = False,
     bits: Annotated[int, typer.Option(help="Bits of a weight, 2 to 8.")] = 8,
     calibrate: Annotated[
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
@@ -72,6 +77,7 @@ def deploy(
             search=SearchConfig(epsilon=epsilon, seed=seed),
             allow_approximation=allow_approximation,
             onnx=onnx_sums if onnx else None,
+            require_fit=must_fit,
         ),
         model,
         out,
@@ -97,6 +103,8 @@ def held_out(spec: str, *, seed: int, count: int = 128) -> "Calibration":
 
 
 def _lines(out: Path, report: dict[str, Any]) -> list[str]:
+    from ..deploy.fit import lines as fit_lines
+
     header = (
         f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate"
     )
@@ -107,7 +115,7 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
         for p in report["populations"]
     ]
     remarks = [f"note: {remark}" for remark in report["remarks"]]
-    return [f"wrote {out}", header, *rows, *remarks]
+    return [f"wrote {out}", header, *rows, *remarks, *fit_lines(report["fit"])]
 
 
 def _scale(population: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from .demo import demo
 from .deploy import deploy
 from .doctor import doctor
 from .export import export
+from .fit import fit
 from .parity import parity
 from .report import report
 from .simulate import simulate
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (doctor, train, export, deploy, simulate, parity, audit, report, verify, demo):
+for command in (doctor, train, export, deploy, fit, simulate, parity, audit, report, verify, demo):
     app.command()(command)
 app.add_typer(analyse, name="analyse")
 

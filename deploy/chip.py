@@ -1,49 +1,15 @@
 """What a program asks of a chip: neurons, synapses, field widths, and what may go wrong."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
-from ..core.choice import chosen
 from ..sim.netx.write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chip:
-    """Field widths of a chip, in bits, and where they are stated."""
-
-    name: str
-    weight_bits: int
-    threshold_bits: int
-    decay_bits: int
-    bias_bits: int
-    state_bits: int
-    source: str
-
-
-CHIPS: dict[str, Chip] = {
-    "loihi2": Chip(
-        name="loihi2",
-        weight_bits=8,
-        threshold_bits=17,
-        decay_bits=12,
-        bias_bits=13,
-        state_bits=24,
-        source="lava-nc 0.10.0, PyLifModelBitAcc (precision of state variables) and Dense",
-    )
-}
-
-
-def chip_named(name: str) -> Chip:
-    """The chip called `name`.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    return chosen(CHIPS, name, what="a chip")
+from .chip_file import Chip
+from .fit import Fit
 
 
 def chip_report(
@@ -52,6 +18,7 @@ def chip_report(
     *,
     scales: dict[str, float],
     certificates: tuple[Certificate, ...],
+    fitted: Fit,
     rails: dict[str, int] | None,
     approximations: Sequence[str] = (),
 ) -> dict[str, object]:
@@ -62,6 +29,7 @@ def chip_report(
         chip: On what.
         scales: S of each population; a relay has none.
         certificates: Bounds of each population.
+        fitted: On how many cores it goes, and what does not.
         rails: How often v stood on its negative rail on the golden samples, by population.
         approximations: What the chip computes otherwise than the network says, each with its size.
     """
@@ -88,6 +56,7 @@ def chip_report(
         "chip": asdict(chip),
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
+        "fit": fitted.to_json(),
         "remarks": [*approximated, *_remarks(program, chip, found)],
     }
 
@@ -106,9 +75,9 @@ def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> lis
     """What a reader must know: everything that is not exactly as plain integers on this chip."""
     branch = why_not_netx(program)
     remarks = [f"no model.net: {branch}"] if branch else []
-    limit = (1 << (chip.bias_bits - 1)) - 1
+    limit = None if chip.bias_bits is None else (1 << (chip.bias_bits - 1)) - 1
     for p in program.populations:
-        if _bias_peak(p) > limit:
+        if limit is not None and _bias_peak(p) > limit:
             remarks.append(
                 f"{p.name}: bias mantissa {_bias_peak(p)} is beyond the {chip.bias_bits} bits of "
                 f"{chip.name} (Lava takes 16)"

@@ -21,7 +21,9 @@ from ..sim.graph.meta import read_meta
 from ..sim.program import Program
 from .bundle import SUMS, write_bundle
 from .certify import Certificate, certify, require
-from .chip import chip_named, chip_report
+from .chip import chip_report
+from .chip_file import chip_named
+from .fit import fit, require_fit
 from .float_network import FloatNetwork
 from .golden import golden
 from .lower import lower
@@ -42,6 +44,7 @@ class DeployConfig:
         allow_approximation: Whether neurons may differ from what the file says; what does is
             listed in the chip report.
         onnx: How `model.onnx` sums, `integer` or `float32`; None for no such file.
+        require_fit: Whether to refuse what does not fit the chip.
     """
 
     chip: str = "loihi2"
@@ -51,6 +54,7 @@ class DeployConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     allow_approximation: bool = False
     onnx: Sums | None = None
+    require_fit: bool = False
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -133,6 +137,9 @@ def _fill(
 ) -> dict[str, object]:
     chip = chip_named(config.chip)
     made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
+    fitted = fit(made.program, chip)
+    if config.require_fit:
+        require_fit(fitted)
     images = _golden_images(made.network, config, calibration)
     found = golden(made.program, images, dt=made.network.meta.dt)
     model = checked_onnx(made.program, images, how=config.onnx) if config.onnx else None
@@ -141,6 +148,7 @@ def _fill(
         chip,
         scales=made.scales,
         certificates=made.certificates,
+        fitted=fitted,
         rails=found.rails,
         approximations=[str(found) for found in made.network.approximations],
     )
