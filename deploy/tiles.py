@@ -121,7 +121,7 @@ class Fan:
     """
 
     channels: int
-    along: tuple[Int[np.ndarray, "size"], ...]
+    along: tuple[Int[np.ndarray, "_"], ...]
 
     @classmethod
     def of(cls, synapse: Synapse, shapes: Mapping[str, tuple[int, ...]], target: Box) -> "Fan":
