@@ -221,7 +221,7 @@ def test_shortcut_from_the_input_is_refused(tmp_path):
 
 
 def test_other_chips_are_refused(sealed, tmp_path):
-    message = "expected a chip among loihi2, got 'loihi9'"
+    message = "expected a chip among loihi1, loihi2, got 'loihi9'"
     with pytest.raises(ConfigError, match=message):
         run(DeployConfig(chip="loihi9"), sealed / "model.nir", tmp_path / "bundle")
 
