@@ -142,6 +142,16 @@ class Fan:
         runs = [_largest_run(each, size) for each, size in zip(self.along, sides, strict=True)]
         return (box[0] if self.along else math.prod(box)) * self.channels * math.prod(runs)
 
+    def per_neuron(self, shape: tuple[int, ...]) -> Int[np.ndarray, "*shape"]:
+        """Boxes of the target that each neuron of the source sends to.
+
+        Args:
+            shape: The source's.
+        """
+        if not self.along:
+            return np.full(shape, self.channels)
+        return np.broadcast_to(self.channels * np.multiply.outer(*self.along), shape)
+
 
 def _count(shape: tuple[int, ...], box: Box) -> int:
     return math.prod(-(-n // size) for n, size in zip(shape, box, strict=True))

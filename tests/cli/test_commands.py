@@ -61,6 +61,16 @@ def test_deploy_writes_a_bundle_and_its_report(spikeproof, files, tmp_path):
     assert max(row["weight_peak"] for row in report["populations"]) == 31
 
 
+def test_fit_estimates_what_golden_samples_cost(spikeproof, files, tmp_path):
+    spikeproof("deploy", files / "model.nir", "--out", tmp_path / "b")
+    cost = spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost", "--json").json["cost"]
+    assert cost["energy_joules"][0] < cost["energy_joules"][1]
+    assert sum(row["spikes"] for row in cost["operations"]) == pytest.approx(
+        cost["total"]["spikes"]
+    )
+    assert "(an estimate)" in spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost").out
+
+
 def test_deploy_prints_a_line_a_population(spikeproof, files, tmp_path):
     done = spikeproof("deploy", files / "model.nir", "--out", tmp_path / "b")
     first, header, *rows = done.out.splitlines()
