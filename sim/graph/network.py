@@ -30,6 +30,7 @@ from .topology import (
     linear_first,
     only,
     shape_of,
+    shape_of_input,
     sources_of,
 )
 
@@ -72,7 +73,7 @@ class NirNetwork:
         self.graph = graph = inlined(graph)
         self.sources = sources_of(graph)
         self.input, self._output = only(graph, nir.Input), only(graph, nir.Output)
-        self.input_shape = shape_of(self.input, graph.nodes[self.input].input_type["input"])
+        self.input_shape = shape_of_input(self.input, graph)
         self._groups = groups_of(graph, self.sources)
         self.loops = tuple(g for g in self._groups if is_loop(g, self.sources))
         self.layers = self._build(graph)
@@ -227,7 +228,11 @@ class NirNetwork:
         if kind is nir.Input:
             return None
         if kind is nir.Output:
-            site.require_shape(shape_of(name, node.output_type["output"]), "Output")
+            stated = shape_of(name, node.output_type["output"])
+            # Some write the batch, and time, of the sample that they were given, too.
+            ones = (1,) * (len(stated) - len(shape))
+            if stated != (*ones, *shape):
+                site.require_shape(stated, "Output")
             return None
         converter = LINEAR.get(kind) or NEURONS.get(kind)
         if converter is None:

@@ -146,6 +146,32 @@ def live(graph: nir.NIRGraph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, edges, metadata=graph.metadata, type_check=False)
 
 
+AXES: dict[type[nir.NIRNode], int] = {
+    nir.Affine: 1,
+    nir.Linear: 1,
+    nir.Conv1d: 2,
+    nir.Conv2d: 3,
+    nir.SumPool2d: 3,
+    nir.AvgPool2d: 3,
+}
+"""Axes of what a node reads, without the batch, where it reads nothing else."""
+
+
+def shape_of_input(name: str, graph: nir.NIRGraph) -> Shape:
+    """The shape at the input node `name`, without time and batch.
+
+    Rockpool and Norse write that of a sample, with its batch: an axis of length 1 before those that
+    every reader of the input needs is that batch.
+
+    Raises:
+        FormatError: If the node states no shape, or an empty one.
+    """
+    shape = shape_of(name, graph.nodes[name].input_type["input"])
+    readers = [type(graph.nodes[target]) for source, target in graph.edges if source == name]
+    is_batch = shape[0] == 1 and {AXES.get(kind) for kind in readers} == {len(shape) - 1}
+    return shape[1:] if is_batch else shape
+
+
 def _end(name: str, nested: nir.NIRGraph, kind: type[nir.NIRNode]) -> str:
     try:
         return only(nested, kind)

@@ -178,6 +178,21 @@ def test_rockpool_cuba_lif_loads_without_input_weights(tmp_path, x):
     np.testing.assert_array_equal(spikes_of(network, x, "lif"), expected)
 
 
+def test_rockpool_ends_load_with_the_batch_of_their_sample(tmp_path, rng, x):
+    """`to_nir` of a network without a sample: its ends are `[1, N]` and `[1, 1, N]`."""
+    weight = rng.normal(size=(N, N))
+    nodes = {"0": nir.Linear(weight)}
+    given = {"dt": 1.0, "reset": "zero", "readout": "membrane"}
+    network = load(tmp_path, nodes, shape=(1, N), out=(1, 1, N), **given)
+    np.testing.assert_allclose(network.logits(torch.tensor(x)), x.mean(0) @ weight.T, atol=1e-12)
+
+
+def test_axis_that_is_no_batch_stays_one(tmp_path):
+    """Two channels of a map with an axis too few are no batch."""
+    with pytest.raises(FormatError, match=r"expected an input of shape \(6,\) at node '0'"):
+        load(tmp_path, {"0": nir.Linear(np.ones((N, N)))}, shape=(2, N), dt=1.0, reset="zero")
+
+
 def test_lava_cuba_neurons_load_with_decays_of_4096ths(tmp_path, rng, x):
     """As the NIR project's scripts write netx layers: tau = dt·4096/decay, r and w_in undo it."""
     dt, ones, weight = 1e-4, np.ones(N), rng.integers(-20, 20, (N, N)).astype(float)
