@@ -128,12 +128,13 @@ def sinabs_run(path: Path, sample: torch.Tensor, build: Callable[..., Any], spik
     graph.infer_types()  # else nir cannot write convolutions, of which Sinabs says no size
     nir.write(path, graph)
 
+    neurons: list[Any] = [m for m in network if isinstance(m, sinabs.layers.IAFSqueeze)]
+
     def run(train: torch.Tensor) -> torch.Tensor:
         outputs = []
         for each in train.unbind(1):
-            for layer in network:
-                if isinstance(layer, sinabs.layers.IAFSqueeze):
-                    layer.reset_states()
+            for layer in neurons:
+                layer.reset_states()
             outputs.append(network(each))
         return torch.stack(outputs, dim=1)
 

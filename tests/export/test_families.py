@@ -1,8 +1,10 @@
 """Every family of networks through a file and back, on real data, with every layer firing.
 
-Widths are small; with the published ones (dense layers of 512) the tests are marked slow.
+Widths are small; with the published ones the tests are slow (a minute and up to 7 GB each), and
+`pytest -m slow tests/export/test_families.py --write-results` writes `docs/results/export.json`.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 import torch
 from torch import nn
 
+from spikeproof.core.files import write_json
+from spikeproof.core.record import versions
 from spikeproof.export.verify import export_network
 from spikeproof.train.architectures import architecture
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
@@ -112,14 +116,43 @@ def test_family_survives_the_file(config, neurons, readout, shared, tmp_path):
     assert len(report.layers) >= 5
 
 
+@pytest.fixture(scope="module")
+def results(request):
+    """What tests of published sizes found, by case; written behind the last of them."""
+    found = {}
+    yield found
+    if request.config.getoption("--write-results"):
+        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        cases = dict(sorted((before.get("cases", {}) | found).items()))
+        write_json(RESULTS, {"cases": cases, "versions": versions()})
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("neurons", NEURONS.values(), ids=NEURONS)
-@pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
+@pytest.mark.parametrize("neurons", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_family_of_published_size_survives_the_file(
-    config, neurons, readout, shared, tmp_path, record_property
+    family, neurons, readout, shared, tmp_path, results
 ):
+    config = FAMILIES[family]
     plan = architecture(config.architecture)
-    hidden = getattr(plan, "hidden", ())
-    config = replace(config, readout=readout, widths=plan.widths, hidden=hidden, **neurons)
-    assert_survives(config, shared, tmp_path, 2)
+    sizes = {"widths": plan.widths, "hidden": getattr(plan, "hidden", ())}
+    config = replace(config, readout=readout, **sizes, **NEURONS[neurons])
+    report = assert_survives(config, shared, tmp_path, 4)
+    (tmp_path / "model.nir").unlink()  # up to 900 MB, and pytest keeps folders of several runs
+    results[f"{family}, {neurons}, {readout}"] = summary(report)
+
+
+def summary(report):
+    """A report as the record holds it."""
+    rates = [layer.rate for layer in report.layers]
+    return {
+        "samples": report.samples,
+        "layers": len(report.layers),
+        "rates": [min(rates), max(rates)],
+        "largest difference of a logit in float64": report.logit_difference,
+        "trains that differ in float32, layer by layer": sum(la.flips for la in report.layers),
+        "largest |v - theta| of these, in sums of |w|": max(la.margin for la in report.layers),
+        "share in the same class in float32, end to end": report.agreement,
+    }
