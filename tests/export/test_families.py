@@ -144,6 +144,13 @@ def test_family_of_published_size_survives_the_file(
     results[f"{family}, {neurons}, {readout}"] = summary(report)
 
 
+def test_record_of_published_sizes_is_whole():
+    cases = json.loads(RESULTS.read_text())["cases"]
+    expected = {f"{f}, {n}, {r}" for f in FAMILIES for n in NEURONS for r in READOUTS}
+    assert cases.keys() == expected
+    assert all(case["largest difference of a logit in float64"] <= 1e-9 for case in cases.values())
+
+
 def summary(report):
     """A report as the record holds it."""
     rates = [layer.rate for layer in report.layers]
