@@ -21,7 +21,8 @@ from .onnx_scope import Scope, Shapes, Value
 
 IMAGES, FRAMES, LOGITS = "images", "frames", "logits"
 STEEP = 2.0**100
-"""Makes at least 1 of every threshold above 2⁻¹⁰⁰."""
+LEAST, MOST = 2.0**-70, 2.0**20
+"""Thresholds θ for which float32 holds STEEP·θ, and STEEP·(h − θ) is at least 1 for every h > θ."""
 
 
 def network_onnx(graph: nir.NIRGraph, network: NirNetwork, *, record: bool = False) -> bytes:
@@ -158,8 +159,17 @@ class _Writer:
                 f"got {type(node).__name__}; keep the NIR file"
             )
         before = self.shape(self.network.sources[name][0])
-        place = Place(fields=vars(node), before=before, after=layer.shape)
+        place = Place(
+            fields=vars(node), before=before, after=layer.shape, flattened=self._flattened(name)
+        )
         return Flow(write(self.scope, place, x.value), x.moves)
+
+    def _flattened(self, name: str) -> Shape | None:
+        """Shape of the maps whose flatten alone feeds a node, where one does."""
+        (source, *others) = self.network.sources[name]
+        if others or type(self.graph.nodes[source]) is not nir.Flatten:
+            return None
+        return self.shape(self.network.sources[source][0])
 
     def _sum(self, names: Sequence[str]) -> Flow:
         """Sum of the edges into a node, in their stored order."""
@@ -172,7 +182,10 @@ class _Writer:
         return Flow(self.flat(total, names[0]), True)
 
     def _neurons(self, layer: NeuronLayer, x: Flow) -> Value:
-        """Spikes `[T, N, *shape]`: h ← λ·v + g·x;  s = [h > θ];  v ← h·(1 − s)."""
+        """Spikes `[T, N, *shape]`: h ← λ·v + g·x;  s = [h > θ];  v ← h·(1 − s).
+
+        The state is −v, so that one operation resets it.
+        """
         scope, steps = self.scope, self.network.meta.steps
         current = x.value
         if not (isinstance(layer.gain, float) and layer.gain == 1):
@@ -190,26 +203,28 @@ class _Writer:
             kept = before[0]
             if not (isinstance(layer.decay, float) and layer.decay == 1):
                 kept = inner.add("Mul", kept, scope.constant(_float32(layer.decay)))
-            h = inner.add("Add", constant or now[0], kept)
-            after, fired = _fire(inner, h, layer.theta)
+            negative = inner.add("Sub", kept, constant or now[0])
+            after, fired = _fire(inner, negative, layer.theta)
             return [after], [fired]
 
         _, (spikes,) = scope.scan([start], [scanned], body)
         return spikes
 
 
-def _fire(scope: Scope, h: Value, theta: float | torch.Tensor) -> tuple[Value, Value]:
-    """v after the reset, and spikes: exact in every bit, in the fewest passes over memory.
+def _fire(scope: Scope, negative: Value, theta: float | torch.Tensor) -> tuple[Value, Value]:
+    """−v after the reset, and spikes, of −h: exact in every bit, in the fewest passes over memory.
 
-    ThresholdedRelu keeps h where h > θ, strictly; HardSigmoid cuts its multiple at 1. One value a
-    neuron takes a comparison and a selection, which cost half as much again.
+    ThresholdedRelu keeps −h where it is above −θ⁺, with θ⁺ the float32 behind θ: where h <= θ.
+    HardSigmoid cuts STEEP·(h − θ), whose only rounding keeps its sign, to 0..1. One value a neuron
+    takes a comparison and a selection, which cost half as much again.
     """
-    if isinstance(theta, float) and theta * STEEP >= 1.0:
-        above = scope.add("ThresholdedRelu", h, alpha=theta)
-        spikes = scope.add("HardSigmoid", above, alpha=STEEP, beta=0.0)
-        return scope.add("Sub", h, above), spikes
-    fired = scope.add("Greater", h, scope.constant(_float32(theta)))
-    after = scope.add("Where", fired, scope.constant(np.zeros((), np.float32)), h)
+    if isinstance(theta, float) and LEAST <= theta <= MOST:
+        behind = np.nextafter(np.float32(theta), np.float32(np.inf))
+        after = scope.add("ThresholdedRelu", negative, alpha=-float(behind))
+        steep = {"alpha": -STEEP, "beta": -STEEP * float(np.float32(theta))}
+        return after, scope.add("HardSigmoid", negative, **steep)
+    fired = scope.add("Less", negative, scope.constant(_float32(-theta)))
+    after = scope.add("Where", fired, scope.constant(np.zeros((), np.float32)), negative)
     return after, scope.cast(fired, np.float32)
 
 

@@ -47,6 +47,7 @@ def both(graph, given):
         leaky((7,), 300.0, decay=0.75, gain=1.25),
         nir.IF(r=np.linspace(3, 5, 7), v_threshold=np.linspace(200, 900, 7)),
         integrate((7,), 1e-35),
+        integrate((7,), 2.0**21, gain=2000.0),
     ],
 )
 def test_logits_equal_torchs(neuron, batch):
@@ -55,6 +56,19 @@ def test_logits_equal_torchs(neuron, batch):
     assert found.shape == (batch, 4)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert expected.std() > 0
+
+
+def test_ties_do_not_fire_and_the_next_float_does():
+    theta = 0.7
+    above = np.nextafter(np.float32(theta), np.float32(1))
+    values = np.array([-1e30, -above, -theta, 0, 0.35, theta, above, 1e30], np.float32)
+    count = len(values)
+    nodes = {"fire": integrate((count,), theta)}
+    meta = meta_of(encoding="frames", input_lattice=None, readout="spikes")
+    graph = chain(nodes, meta=meta, shape=(count,), out=(count,))
+    found, expected = both(graph, np.tile(values, (meta.steps, 1, 1)))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found[0] == meta.steps, values > np.float32(theta))
 
 
 def test_frames_are_taken_where_the_network_takes_them():
