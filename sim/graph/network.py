@@ -53,11 +53,9 @@ class NirNetwork:
         input: Name of the input node.
         input_shape: Shape at the input node, without time and batch.
         spiking: Names of the neuron nodes, in order of computation.
-        estimators: Names that `using` accepts.
     """
 
     name = "nir"
-    estimators = tuple(ESTIMATORS)
 
     def __init__(
         self,
@@ -94,6 +92,13 @@ class NirNetwork:
         """Reads a NIR file; `given` stands in for missing metadata, as in `read_meta`."""
         graph = read_nir(path)
         return cls(graph, read_meta(graph, **given), dtype=dtype, device=device)
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """Names that `using` accepts: surrogates alone where neurons are computed step by step."""
+        if not self._stepwise():
+            return tuple(ESTIMATORS)
+        return tuple(name for name, each in ESTIMATORS.items() if isinstance(each, Surrogate))
 
     def using(self, estimator_name: str) -> "NirNetwork":
         """The same network, forward equal to the last bit, with spikes differentiated otherwise.

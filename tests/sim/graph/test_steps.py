@@ -145,6 +145,13 @@ def test_rate_gradient_of_a_loop_is_refused_by_name(rng):
         network.using("rga")
 
 
+def test_every_estimator_that_a_loop_lists_is_accepted(rng):
+    network = NirNetwork(looped(rng), meta_of())
+    assert list(network.estimators) == SURROGATES
+    for name in network.estimators:
+        network.using(name)
+
+
 def test_loop_of_linear_nodes_is_refused_with_its_nodes(rng):
     graph = looped(rng)
     graph.nodes["again"] = nir.Linear(np.eye(N))
