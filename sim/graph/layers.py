@@ -113,8 +113,18 @@ class Site:
         return value
 
     def tensor(self, value: np.ndarray) -> Tensor:
-        """`value` in the precision and on the device of the run."""
-        return torch.as_tensor(value, dtype=self.dtype, device=self.device)
+        """`value` in the precision and on the device of the run.
+
+        Raises:
+            FormatError: If that precision does not hold it.
+        """
+        found = torch.as_tensor(value, dtype=self.dtype, device=self.device)
+        if not bool(torch.isfinite(found).all()):
+            raise FormatError(
+                f"expected numbers at node {self.name!r} ({self.kind}) that {self.dtype} holds, "
+                f"got up to {np.abs(value).max():g}; rescale the layer"
+            )
+        return found
 
     def integers(self, field: str, count: int) -> Shape:
         """The parameter `field` as `count` whole numbers; one number stands for all of them.

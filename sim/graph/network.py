@@ -1,12 +1,14 @@
 """Any NIR graph, run in float: batched, differentiable, layer by layer."""
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import nir
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -79,6 +81,7 @@ class NirNetwork:
         self.spiking = tuple(n for n, la in self.layers.items() if fires(la))
         self._estimator = estimator(TRAINING)
         self._check_readout(graph)
+        self._check_classes()
 
     @classmethod
     def load(
@@ -242,6 +245,11 @@ class NirNetwork:
         converter = LINEAR.get(kind) or NEURONS.get(kind)
         if converter is None:
             raise unknown_node(name, kind.__name__)
+        if 0 in np.shape(getattr(node, "weight", 1)) or 0 in shape:
+            raise FormatError(
+                f"expected values at node {name!r} ({kind.__name__}), got none: weights of shape "
+                f"{np.shape(getattr(node, 'weight', 1))} for an input {shape}; leave the node out"
+            )
         return converter(site)
 
     def _order(self, group: tuple[str, ...]) -> list[str]:
@@ -329,6 +337,16 @@ class NirNetwork:
                     f"read-out {self.meta.readout!r}, got node {source!r} ({kind}); give "
                     f"--readout {'membrane' if counts else 'spikes'}"
                 )
+
+    def _check_classes(self) -> None:
+        """Refuses names of classes that are not as many as logits."""
+        source = self.layers[self.sources[self._output][0]]
+        logits = math.prod(self.input_shape if source is None else source.shape)
+        if len(self.meta.classes) not in (0, logits):
+            raise FormatError(
+                f"expected {logits} names in metadata 'classes', one for each logit, got "
+                f"{len(self.meta.classes)}; correct the file's metadata"
+            )
 
 
 READ: dict[str, Callable[[Tensor], Tensor]] = {

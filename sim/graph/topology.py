@@ -36,9 +36,9 @@ def only(graph: nir.NIRGraph, kind: type[nir.NIRNode]) -> str:
     """
     names = [name for name, node in graph.nodes.items() if type(node) is kind]
     if len(names) != 1:
+        advice = "split or join the graph" if names else "export the network with its ends"
         raise UnsupportedNodeError(
-            f"expected one {kind.__name__} node, got {len(names)} {sorted(names)}; "
-            "split or join the graph"
+            f"expected one {kind.__name__} node, got {len(names)} {sorted(names)}; {advice}"
         )
     return names[0]
 
@@ -130,10 +130,12 @@ def inlined(graph: nir.NIRGraph) -> nir.NIRGraph:
 
 
 def live(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """The graph without dead nodes: those from which no path leads to the output."""
-    before: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for source, target in graph.edges:
-        before[target].append(source)
+    """The graph without dead nodes: those from which no path leads to the output.
+
+    Raises:
+        FormatError: If an edge is double, or leads from or to a node that is not there.
+    """
+    before = sources_of(graph)
     waiting = [name for name, node in graph.nodes.items() if type(node) is nir.Output]
     found = {name for name, node in graph.nodes.items() if type(node) is nir.Input}
     while waiting:
@@ -167,9 +169,14 @@ def shape_of_input(name: str, graph: nir.NIRGraph) -> Shape:
         FormatError: If the node states no shape, or an empty one.
     """
     shape = shape_of(name, graph.nodes[name].input_type["input"])
-    readers = [type(graph.nodes[target]) for source, target in graph.edges if source == name]
-    is_batch = shape[0] == 1 and {AXES.get(kind) for kind in readers} == {len(shape) - 1}
+    readers = [graph.nodes[target] for source, target in graph.edges if source == name]
+    is_batch = shape[0] == 1 and {_axes(node) for node in readers} == {len(shape) - 1}
     return shape[1:] if is_batch else shape
+
+
+def _axes(node: nir.NIRNode) -> int | None:
+    stated = (node.input_type or {}).get("input") if type(node) is nir.Flatten else None
+    return AXES.get(type(node)) if stated is None else len(stated)
 
 
 def _end(name: str, nested: nir.NIRGraph, kind: type[nir.NIRNode]) -> str:

@@ -289,3 +289,16 @@ def test_changed_bundle_is_a_failed_check(spikeproof, files, tmp_path, command):
     done = spikeproof(*command.replace("{b}", str(bundle)).replace("{f}", str(files)).split())
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert "expected chip.json in" in done.err
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_too_little_memory_is_one_line_and_exit_2(spikeproof, monkeypatch, error):
+    def fails(**options):
+        raise error
+
+    monkeypatch.setattr("spikeproof.cli.main.app", fails)
+    done = spikeproof("doctor")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "take fewer samples or steps" in done.err

@@ -152,6 +152,12 @@ def test_single_node_file_is_refused(tmp_path):
         read_nir(tmp_path / "node.nir")
 
 
+def test_empty_graph_reads_back(tmp_path):
+    write_nir(tmp_path / "empty.nir", nir.NIRGraph({}, [], type_check=False))
+    graph = read_nir(tmp_path / "empty.nir")
+    assert (graph.nodes, graph.edges) == ({}, [])
+
+
 @pytest.mark.parametrize(
     "inner",
     [

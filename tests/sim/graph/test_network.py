@@ -2,6 +2,8 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 # pyright: reportOptionalMemberAccess=false
 
+from dataclasses import replace
+
 import nir
 import numpy as np
 import pytest
@@ -264,6 +266,25 @@ def test_input_without_shape_is_refused(skip_graph):
     graph = changed(skip_graph, nodes={"input": nir.Input({"input": None})})
     with pytest.raises(FormatError, match="a shape without batch axis at node 'input'"):
         double(graph)
+
+
+def test_layer_without_neurons_is_refused(skip_graph):
+    graph = changed(skip_graph, nodes={"out": nir.Affine(np.ones((0, 108)), np.zeros(0))})
+    with pytest.raises(FormatError, match=r"values at node 'out' \(Affine\), got none"):
+        double(graph)
+
+
+def test_names_of_classes_that_are_not_as_many_as_logits_are_refused(skip_graph):
+    meta = replace(META, classes=("a", "b"))
+    with pytest.raises(FormatError, match="expected 4 names in metadata 'classes', .* got 2"):
+        double(skip_graph, meta)
+
+
+def test_numbers_beyond_the_precision_of_the_run_are_refused_by_name(skip_graph):
+    graph = changed(skip_graph, nodes={"out": nir.Affine(np.full((4, 108), 1e39), np.zeros(4))})
+    assert double(graph)(torch.zeros(1, 2, 6, 6)).shape == (1, 4)
+    with pytest.raises(FormatError, match=r"node 'out' \(Affine\) that torch.float32 holds"):
+        NirNetwork(graph, META)
 
 
 def test_unknown_node_is_refused_by_name(skip_graph):

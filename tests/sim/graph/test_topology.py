@@ -88,6 +88,12 @@ def test_nodes_that_no_path_leads_on_from_are_dead():
     assert found.edges == [("input", "a"), ("a", "output")]
 
 
+def test_edge_from_nowhere_is_refused_where_dead_nodes_are_sought():
+    graph = nir.NIRGraph({"output": nir.Output(np.array([1]))}, [("x", "output")], type_check=False)
+    with pytest.raises(FormatError, match="got 'x' -> 'output'"):
+        live(graph)
+
+
 def test_loop_that_feeds_the_output_lives():
     graph = graph_of(
         ends(a=scale(2), b=scale(3)),
