@@ -82,7 +82,7 @@ def calls(config: NetworkConfig, count: int) -> Calls:
     program, _ = quantize(lower(graph, read_meta(graph)), precision=Precision(), factors={})
     twin, given = TwinClassifier(program), torch.from_numpy(unit)
     floats = NirNetwork(graph, read_meta(graph))
-    session = open_session(network_onnx(graph, floats))
+    session = open_session(network_onnx(floats))
     found: Calls = {
         "torch": lambda: made(given),
         "onnx": lambda: session.run(["logits"], {"images": unit})[0],

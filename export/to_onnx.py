@@ -45,7 +45,7 @@ def write_network_onnx(
     """
     require_onnx()
     report = compare_onnx(graph, samples, tracker=tracker)
-    write_bytes(out, network_onnx(graph, NirNetwork(graph, read_meta(graph))))
+    write_bytes(out, network_onnx(NirNetwork(graph, read_meta(graph))))
     return report
 
 

@@ -56,6 +56,14 @@ class MembraneLayer:
     rest: float | Tensor = 0.0
 
 
+def as_membrane(layer: NeuronLayer | MembraneLayer) -> MembraneLayer:
+    """The same neurons by the equations that cover all."""
+    if isinstance(layer, MembraneLayer):
+        return layer
+    parameters = {key: getattr(layer, key) for key in ("shape", "theta", "decay", "gain")}
+    return MembraneLayer(**parameters)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DelayLayer:
     """What arrives, `steps` later: a number, or one per neuron."""

@@ -9,7 +9,14 @@ from torch import Tensor
 
 from ..gradients.estimators import Estimator
 from ..gradients.surrogate import Surrogate
-from .layers import DelayLayer, Layer, LinearLayer, MembraneLayer, NeuronLayer
+from .layers import (
+    DelayLayer,
+    Layer,
+    LinearLayer,
+    MembraneLayer,
+    NeuronLayer,
+    as_membrane,
+)
 
 Step = Callable[[Tensor], Tensor]
 """What arrives at one step, `[N, *shape]`, to what leaves at that step."""
@@ -61,8 +68,7 @@ def _membrane(layer: MembraneLayer, estimator: Estimator) -> Step:
 
 
 def _neuron(layer: NeuronLayer, estimator: Estimator) -> Step:
-    parameters = {key: getattr(layer, key) for key in ("shape", "theta", "decay", "gain")}
-    return _membrane(MembraneLayer(**parameters), estimator)
+    return _membrane(as_membrane(layer), estimator)
 
 
 def _delay(layer: DelayLayer, estimator: Estimator) -> Step:
