@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..core.errors import ConfigError
 from ..sim.gradients.estimators import TRAINING, Estimator, estimator
 from ..sim.neurons.neuron import FUSED, integrate_and_fire
+from .network_config import NetworkConfig
 
 DT = 1.0
 """Time step: Norse's dt·tau_mem_inv is 1 − λ. A power of two keeps the product exact."""
@@ -90,6 +91,21 @@ class Spiking(nn.Module):
     def extra_repr(self) -> str:
         """What `print(network)` shows."""
         return f"theta={self.theta}, decay={self.decay}, estimator={self.estimator.name}"
+
+
+class Rectified(Spiking):
+    """max(0, x) in the place of neurons: what makes an ordinary network of the same layers."""
+
+    def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
+        """The rectified input; steps do not know of each other."""
+        return x.relu()
+
+
+def neurons_of(config: NetworkConfig) -> Spiking:
+    """One layer of the neurons that a network has."""
+    if config.neuron == "relu":
+        return Rectified()
+    return Spiking(theta=config.theta, decay=config.decay)
 
 
 def _parameters(theta: float, decay: float) -> IAFParameters | LIFBoxParameters:
