@@ -11,23 +11,32 @@ from .options import Device, Json, Out, Seed, full_float_device, show
 def report(
     audit: Annotated[Path, typer.Argument(help="An audit.json.")],
     out: Out,
+    format_: Annotated[
+        str, typer.Option("--format", help="html: one file that needs nothing else; markdown; csv.")
+    ] = "html",
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Turns an audit into one HTML file that needs nothing else.
+    """Turns an audit into a page, or into Markdown or CSV.
 
     Example: spikeproof report runs/c/audit.json --out runs/c/report.html
     """
-    from ..audit.report.render import render
+    from ..audit.report.formats import FORMATS
     from ..audit.schema import check
     from ..audit.verdict import verdict
+    from ..core.choice import chosen
     from ..core.files import read_json, write_text
 
     del seed
+<<<<<<< HEAD
     full_float_device(device)
+=======
+    device_named(device)
+    write = chosen(FORMATS, format_, what="a format")
+>>>>>>> 3fea752 (Cascade everything that is white box: shards, Ray, ranked estimators, black boxes, a waterfall, images and plain reports)
     checked = check(read_json(audit))
-    write_text(out, render(checked))
+    write_text(out, write(checked))
     show(
         {"out": str(out), "verdict": verdict(checked)},
         as_json=json,

@@ -113,15 +113,15 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
     population = Population(
         name=layer.name,
         shape=layer.shape,
-        du=_rate(layer.synapse),
-        dv=_rate(layer.decay),
+        du=rate(layer.synapse),
+        dv=rate(layer.decay),
         vth=VTH_MAX if layer.theta is None else max(1, round(layer.theta * scale)),
         bias=_bias(layer, scale),
     )
     synapses = tuple(
         Synapse(
             target=layer.name,
-            weight=_rounded(synapse.weight, scale, precision.peak),
+            weight=rounded(synapse.weight, scale, precision.peak),
             **{key: value for key, value in vars(synapse).items() if key != "weight"},
         )
         for synapse in layer.synapses
@@ -130,7 +130,7 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
         return [_Quantized(population=population, synapses=synapses, scale=scale, readout=None)]
     return [
         _Quantized(
-            population=replace(population, dv=_rate(reading.decay)),
+            population=replace(population, dv=rate(reading.decay)),
             synapses=synapses,
             scale=scale,
             readout=Readout(
@@ -141,12 +141,13 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
     ]
 
 
-def _rate(keeps: float) -> int:
+def rate(keeps: float) -> int:
     """Decay per step in 12 bits."""
     return round(DECAY_UNITY * (1.0 - keeps))
 
 
-def _rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:
+def rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:
+    """Weights as integers: w·S to the nearest, at most `peak`."""
     return np.clip(np.round(weight * scale), -peak, peak).astype(np.int32)
 
 
