@@ -85,6 +85,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
 
 def _stages(bundle: Bundle, device: str) -> dict[str, LoweredNetwork]:
     graph = read_nir(bundle.nir)
+    graph.metadata = dict(bundle.manifest["metadata"])
     network = lower(graph, read_meta(graph), allow_approximation=True)
     chosen, precision = bundle.manifest["scales"], Precision(bits=bundle.manifest["config"]["bits"])
     factors = chosen["factors"] if isinstance(chosen, Mapping) else {}

@@ -21,6 +21,7 @@ def chip_report(
     fitted: Fit,
     rails: dict[str, int] | None,
     approximations: Sequence[str] = (),
+    silent: Sequence[str] = (),
 ) -> dict[str, object]:
     """What runs on the chip, population by population, as plain data.
 
@@ -32,6 +33,7 @@ def chip_report(
         fitted: On how many cores it goes, and what does not.
         rails: How often v stood on its negative rail on the golden samples, by population.
         approximations: What the chip computes otherwise than the network says, each with its size.
+        silent: Populations of which no neuron fired on the golden samples.
     """
     found = {c.population: c for c in certificates}
     approximated = [f"approximation: {each}" for each in approximations]
@@ -56,9 +58,20 @@ def chip_report(
         "chip": asdict(chip),
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
+<<<<<<< HEAD
         "fit": fitted.to_json(),
         "remarks": [*approximated, *_remarks(program, chip, found)],
+=======
+        "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found)],
+>>>>>>> fda2821 (Deploy remarks on populations that never fire; a killed audit goes on to the same table; record full on digits)
     }
+
+
+def _silence(name: str) -> str:
+    return (
+        f"{name}: no neuron fires on any golden image, so what follows sees no image; calibrate on "
+        "data of the task, or train at a lower threshold"
+    )
 
 
 def _bias_peak(population: Population) -> int:

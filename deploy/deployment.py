@@ -25,7 +25,7 @@ from .chip import chip_report
 from .chip_file import chip_named
 from .fit import fit, require_fit
 from .float_network import FloatNetwork
-from .golden import golden
+from .golden import Golden, golden
 from .lower import lower
 from .quantize import Precision, quantize
 from .scale import Search, SearchConfig, search_scales
@@ -151,6 +151,7 @@ def _fill(
         fitted=fitted,
         rails=found.rails,
         approximations=[str(found) for found in made.network.approximations],
+        silent=_silent(made.network, found),
     )
     write_bundle(
         folder,
@@ -162,6 +163,12 @@ def _fill(
         onnx=model,
     )
     return report
+
+
+def _silent(network: FloatNetwork, found: Golden) -> list[str]:
+    """Populations that are there to fire, and do not."""
+    fire = {layer.name for layer in network.layers if layer.theta is not None}
+    return [name for name, spikes in found.spikes.items() if name in fire and not spikes.any()]
 
 
 def to_integers(

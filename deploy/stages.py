@@ -61,10 +61,11 @@ class LoweredNetwork:
         name: str,
         device: str = "cpu",
         using: str = TRAINING,
+        _parts: Mapping[str, list[Part]] | None = None,
     ) -> None:
         self.network, self.name, self.device = network, name, device
         self._estimator: Estimator = estimator(using)
-        self._parts = {
+        self._parts = _parts or {
             layer.name: [
                 Part(s, torch.from_numpy(s.weight).to(device, torch.float32))
                 for s in layer.synapses
@@ -74,7 +75,8 @@ class LoweredNetwork:
 
     def using(self, name: str) -> "LoweredNetwork":
         """The same network, differentiated otherwise."""
-        return LoweredNetwork(self.network, name=self.name, device=self.device, using=name)
+        shared = {"name": self.name, "device": self.device, "_parts": self._parts}
+        return LoweredNetwork(self.network, using=name, **shared)
 
     def __call__(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
         """Logits."""

@@ -92,6 +92,25 @@ def test_killed_demo_leaves_no_worker(tmp_path, number):
     assert wait_until(lambda: not members(process.pid), 15)
 
 
+@pytest.mark.slow
+def test_killed_audit_goes_on_to_the_same_table(files, tmp_path):
+    models = "--float", files / "digits.safetensors", "--hardware", files / "digits-bundle"
+    data = "--data", f"npz:{files / 'tiny.npz'}", "--batch-size", 4, "--estimators", "rga"
+    audit = "audit", *models, *data, "--shards", 3, "--curve-samples", 4
+    whole, cut = tmp_path / "whole.json", tmp_path / "cut.json"
+    first = cut.with_suffix(".parts") / "shard-00000-of-00003.parquet"
+    with command(tmp_path / "a", *audit, "--out", whole) as process:
+        assert process.wait(250) == 0
+    with command(tmp_path / "b", *audit, "--out", cut) as process:
+        assert wait_until(first.exists, 250)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(30) != 0
+    with command(tmp_path / "c", *audit, "--out", cut, "--resume") as process:
+        assert process.wait(250) == 0
+    assert cut.with_suffix(".parquet").read_bytes() == whole.with_suffix(".parquet").read_bytes()
+    assert cut.read_bytes() == whole.read_bytes()
+
+
 @pytest.mark.lava
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))

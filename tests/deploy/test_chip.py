@@ -26,17 +26,25 @@ def program(**fields):
     )
 
 
-def report_of(given, rails=None, steps=2):
+def report_of(given, rails=None, steps=2, silent=()):
     certificates = certify(given, steps=steps)
     scales = {"a": 2.0, "b": 3.0}
     chip = chip_named("loihi2")
     return chip_report(
         given,
+<<<<<<< HEAD
         chip,
         scales=scales,
         certificates=certificates,
         fitted=fit(given, chip),
         rails=rails,
+=======
+        chip_named("loihi2"),
+        scales=scales,
+        certificates=certificates,
+        rails=rails,
+        silent=silent,
+>>>>>>> fda2821 (Deploy remarks on populations that never fire; a killed audit goes on to the same table; record full on digits)
     )
 
 
@@ -59,6 +67,11 @@ def test_report_lists_rails_that_were_seen():
     assert [row["negative_rail_seen"] for row in rows(report_of(program()))] == [None, None]
     seen = rows(report_of(program(), rails={"a": 4, "b": 0}))
     assert [row["negative_rail_seen"] for row in seen] == [4, 0]
+
+
+def test_report_names_populations_that_never_fire():
+    (remark,) = report_of(program(), silent=["a"])["remarks"]
+    assert remark.startswith("a: no neuron fires on any golden image")
 
 
 def test_report_of_a_harmless_program_has_no_remarks():

@@ -235,3 +235,12 @@ def test_report_is_the_bundles_chip_json(sealed, tmp_path):
     report = run(CONFIG, sealed / "model.nir", tmp_path / "bundle")
     assert json.loads((tmp_path / "bundle/chip.json").read_text()) == json.loads(json.dumps(report))
     assert (tmp_path / "bundle" / SUMS).is_file()
+
+
+def test_silent_populations_are_remarked(tmp_path):
+    graph = lattice_graph()
+    (name, *_) = [n for n, node in graph.nodes.items() if isinstance(node, nir.IF | nir.LIF)]
+    graph.nodes[name].v_threshold = np.full_like(graph.nodes[name].v_threshold, 1e4)
+    write_nir(tmp_path / "deaf.nir", graph)
+    report = run(CONFIG, tmp_path / "deaf.nir", tmp_path / "deaf")
+    assert any(str(r).startswith(f"{name}: no neuron fires") for r in report["remarks"])

@@ -8,7 +8,7 @@ from spikeproof.deploy.float_network import FloatLayer, FloatNetwork, FloatSynap
 from spikeproof.deploy.quantize import Precision, quantize
 from spikeproof.deploy.stages import stages
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_meta import InputLattice, NirMeta
+from spikeproof.sim.graph.meta import InputLattice, NirMeta
 
 STEPS = 5
 
