@@ -29,12 +29,8 @@ def report(
     from ..core.files import read_json, write_text
 
     del seed
-<<<<<<< HEAD
     full_float_device(device)
-=======
-    device_named(device)
     write = chosen(FORMATS, format_, what="a format")
->>>>>>> 3fea752 (Cascade everything that is white box: shards, Ray, ranked estimators, black boxes, a waterfall, images and plain reports)
     checked = check(read_json(audit))
     write_text(out, write(checked))
     show(

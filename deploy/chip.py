@@ -58,12 +58,8 @@ def chip_report(
         "chip": asdict(chip),
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
-<<<<<<< HEAD
         "fit": fitted.to_json(),
-        "remarks": [*approximated, *_remarks(program, chip, found)],
-=======
         "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found)],
->>>>>>> fda2821 (Deploy remarks on populations that never fire; a killed audit goes on to the same table; record full on digits)
     }
 
 

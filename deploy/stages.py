@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..attacks.lattice import LEVELS
 from ..sim.gradients.estimators import ESTIMATORS, TRAINING, Estimator, estimator
+from ..sim.gradients.whole_train import begin_pass
 from ..sim.neurons.neuron import integrate_and_fire
 from ..sim.program import DECAY_UNITY
-from ..sim.gradients.whole_train import begin_pass
 from .float_network import FloatLayer, FloatNetwork, FloatSynapse
 from .quantize import Precision, rate, rounded
 

@@ -32,19 +32,12 @@ def report_of(given, rails=None, steps=2, silent=()):
     chip = chip_named("loihi2")
     return chip_report(
         given,
-<<<<<<< HEAD
         chip,
         scales=scales,
         certificates=certificates,
         fitted=fit(given, chip),
         rails=rails,
-=======
-        chip_named("loihi2"),
-        scales=scales,
-        certificates=certificates,
-        rails=rails,
         silent=silent,
->>>>>>> fda2821 (Deploy remarks on populations that never fire; a killed audit goes on to the same table; record full on digits)
     )
 
 
