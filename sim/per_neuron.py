@@ -34,6 +34,12 @@ def check_per_neuron(
         )
 
 
+def in_64_bits(value: PerNeuron) -> PerNeuron:
+    """Checked numbers in a type that holds 4096 − rate and vth << 6: small ones overflow there."""
+    stated = np.asarray(value)
+    return stated.astype(np.int64) if stated.ndim else int(stated)
+
+
 def fills(stated: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether numpy broadcasts an array of the first shape to the second."""
     return len(stated) <= len(shape) and all(

@@ -15,7 +15,7 @@ from jaxtyping import Int, Shaped
 
 from ..core.errors import FormatError, RangeError
 from .interface import Encoding, Readout
-from .per_neuron import PerNeuron, check_per_neuron
+from .per_neuron import PerNeuron, check_per_neuron, in_64_bits
 
 DECAY_UNITY = 4096
 """A decay of 4096 forgets everything in one step, 0 forgets nothing (12 bits)."""
@@ -95,6 +95,8 @@ class Population:
         for key, kind in PARAMETERS.items():
             if (value := getattr(self, key)) is not None:
                 check_per_neuron(value, self.shape, what=f"{kind} of population {self.name!r}")
+        for key in ("du", "dv", "vth"):
+            object.__setattr__(self, key, in_64_bits(getattr(self, key)))
         bias = 0 if self.bias is None else self.bias
         low, high = int(np.min(bias, initial=0)), int(np.max(bias, initial=0))
         if low < BIAS.min or high > BIAS.max:

@@ -10,18 +10,22 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..core.errors import FormatError
+from ..core.errors import FormatError, RangeError
 from ..core.files import write_bytes
 from .hdf5 import Fields, open_hdf5
 from .interface import Encoding, Readout
-from .program import PARAMETERS, Population, Program, Source, Synapse
+from .program import INT32, PARAMETERS, Population, Program, Source, Synapse
 from .whole_numbers import read_whole
 
 FORMAT = "spikeproof program 1"
 
 
 def write_program(path: Path, program: Program) -> None:
-    """Writes a Program; equal programs give equal bytes."""
+    """Writes a Program; equal programs give equal bytes.
+
+    Raises:
+        RangeError: If an array holds a number of more than 32 bits.
+    """
     # In memory, because HDF5 ends the whole process where it cannot write.
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -30,9 +34,11 @@ def write_program(path: Path, program: Program) -> None:
         for index, population in enumerate(program.populations):
             for key in PARAMETERS:
                 if isinstance(value := getattr(population, key), np.ndarray):
-                    file[f"{key}/{index}"] = value.astype(np.int32)
+                    what = f"{PARAMETERS[key]} of population {population.name!r}"
+                    file[f"{key}/{index}"] = _in_32_bits(value, what)
         for index, synapse in enumerate(program.synapses):
-            file[f"weight/{index}"] = synapse.weight.astype(np.int32)
+            what = f"weights of synapse {synapse.label}"
+            file[f"weight/{index}"] = _in_32_bits(synapse.weight, what)
             if not isinstance(synapse.delay, int):
                 file[f"delay/{index}"] = synapse.delay.astype(np.int64)
     write_bytes(path, buffer.getvalue())
@@ -58,6 +64,16 @@ def read_program(path: Path) -> Program:
             raise FormatError(
                 f"expected {path} to describe a whole program, got {error!r}; deploy again"
             ) from error
+
+
+def _in_32_bits(values: np.ndarray, what: str) -> np.ndarray:
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if low < -INT32 or high >= INT32:
+        raise RangeError(
+            f"expected {what} of at most 32 bits, got {low}..{high}; a file holds no more, scale "
+            f"them down"
+        )
+    return values.astype(np.int32)
 
 
 def _put(file: h5py.File, name: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """A graph of populations and synapses: it fits together or it is refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,14 @@ def test_biases_that_broadcast_are_taken(shape):
     bias = np.zeros(shape, np.int32)
     population = Population(name="y", shape=(4, 3, 3), vth=1, bias=bias)
     assert population.bias is bias
+
+
+@pytest.mark.parametrize("key", ["du", "dv", "vth"])
+def test_small_types_do_not_overflow_in_what_is_reckoned_with_them(key):
+    given: dict[str, Any] = {"vth": 5} | {key: np.array([100, 127], np.int8)}
+    held = getattr(Population(name="p", shape=(2,), **given), key)
+    assert (4096 - held).tolist() == [3996, 3969]
+    assert (held << 6).tolist() == [6400, 8128]
 
 
 @pytest.mark.parametrize(

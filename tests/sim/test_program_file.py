@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from spikeproof.core.errors import FormatError, SpikeproofError
+from spikeproof.core.errors import FormatError, RangeError, SpikeproofError
 from spikeproof.sim.program_file import read_program, write_program
 from spikeproof.tests.sim.netx_files import layers
 from spikeproof.tests.sim.netx_files import write as write_net
@@ -45,6 +45,25 @@ def test_other_numbers_give_other_bytes(path, tmp_path):
     changed = classifier(populations=(replace(first, vth=901), *others))
     write_program(tmp_path / "other.h5", changed)
     assert (tmp_path / "other.h5").read_bytes() != path.read_bytes()
+
+
+@pytest.mark.parametrize("key", ["du", "dv", "vth"])
+def test_numbers_by_neuron_come_back(tmp_path, key):
+    first, *others = classifier().populations
+    stated = np.array([-(2**31), 7, 2**31 - 1]).reshape(3, 1, 1)
+    program = classifier(populations=(replace(first, **{key: stated}), *others))
+    write_program(tmp_path / "program.h5", program)
+    read = read_program(tmp_path / "program.h5").populations[0]
+    np.testing.assert_array_equal(getattr(read, key), stated)
+
+
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1])
+def test_numbers_beyond_32_bits_are_refused_and_nothing_is_written(tmp_path, number):
+    first, *others = classifier().populations
+    stated = replace(first, du=np.array([number, 0, 0]).reshape(3, 1, 1))
+    with pytest.raises(RangeError, match=r"decays of u of population 'a' of .* 32 bits, got .*; "):
+        write_program(tmp_path / "p.h5", classifier(populations=(stated, *others)))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("share", np.linspace(0.0, 0.99, 12))
