@@ -16,6 +16,8 @@ from ..sim.program import DECAY_UNITY, STATE_SHIFT, VTH_MAX, Population, Program
 
 UNIT = 1 << STATE_SHIFT
 RAIL = STATE_MAX - 1
+BEYOND = float(1 << 60)
+"""Bounds end here, far beyond every register."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +92,14 @@ def certificate(program: Program, population: Population, *, steps: int) -> Cert
         sums += _activation(synapse, *_lawful(program, synapse.source))
     # A channel's neurons may differ in all but what arrives.
     low, high = sums.reshape(2, -1, *(1 for _ in population.shape[1:]))
-    u_low, u_high = (_summed(bound * UNIT, population.du, steps) for bound in (low, high))
+    u_low, u_high = _summed(low * UNIT, high * UNIT, population.du, steps)
     bias = np.asarray(0 if population.bias is None else population.bias, dtype=np.int64) * UNIT
     # A neuron that fires restarts from 0, so a bound without resets covers every firing pattern.
-    v_low = _summed(np.minimum(u_low + bias, 0), population.dv, steps)
-    v_high = _summed(np.maximum(u_high + bias, 0), population.dv, steps)
+    now_low, now_high = np.minimum(u_low + bias, 0), np.maximum(u_high + bias, 0)
+    v_low, v_high = _summed(now_low, now_high, population.dv, steps)
     # What does not fire stays at or below threshold, and one more step adds one step's input.
     rest = np.maximum(population.vth, 0) * UNIT
-    v_high = np.minimum(v_high, rest + np.maximum(u_high + bias, 0))
+    v_high = np.where(_forgets(population.dv), np.minimum(v_high, rest + now_high), v_high)
     reading = program.readout
     is_read = reading is not None and reading.population == population.name
     needs_value = is_read and reading is not None and reading.kind != "spikes"
@@ -142,10 +144,21 @@ def _activation(synapse: Synapse, low: int, high: int) -> tuple[np.ndarray, np.n
     return least >> synapse.shift, -(-most >> synapse.shift)
 
 
-def _summed(per_step: np.ndarray, rate: PerNeuron, steps: int) -> np.ndarray:
-    """Greatest register value when `per_step` arrives at every one of `steps` steps."""
+def _summed(
+    low: np.ndarray, high: np.ndarray, rate: PerNeuron, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest register value when `low..high` arrives in each of `steps` steps."""
+    # A rate beyond those of the chip turns signs around, or lets the register grow.
+    peak = np.maximum(-low, high)
+    low, high = np.where(_forgets(rate), low, -peak), np.where(_forgets(rate), high, peak)
     keep = np.abs(1.0 - np.asarray(rate) / DECAY_UNITY)
     factor = np.sum([keep**age for age in range(steps)], axis=0)
     # Decay rounds towards zero, so the real-valued sum bounds the register; one unit for float.
-    grown = np.ceil(np.abs(per_step) * factor).astype(np.int64) + (factor % 1 > 0)
-    return np.sign(per_step) * grown
+    grown = (np.minimum(np.ceil(np.abs(end) * factor), BEYOND) for end in (low, high))
+    least, most = (end.astype(np.int64) + (factor % 1 > 0) for end in grown)
+    return np.sign(low) * least, np.sign(high) * most
+
+
+def _forgets(rate: PerNeuron) -> np.ndarray:
+    """Whether a register moves towards zero and never past it."""
+    return np.asarray(np.greater_equal(rate, 0) & np.less_equal(rate, DECAY_UNITY))

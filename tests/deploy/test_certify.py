@@ -79,6 +79,27 @@ def test_worst_payloads_stay_within_the_bounds_and_reach_them(seed, du, dv, vth,
         assert int(h.min()) == bound.v_low
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    du=st.lists(st.sampled_from([-900, 0, 77, 4097, 6000, 9000]), min_size=3, max_size=3),
+    dv=st.lists(st.sampled_from([-60536, -5, 4096, 5000, 8192, 70000]), min_size=3, max_size=3),
+)
+def test_rates_beyond_the_chips_stay_within_the_bounds(seed, du, dv):
+    rng = np.random.default_rng(seed)
+    program = dense(rng.integers(-9, 10, (3, 5)), du=np.array(du), dv=np.array(dv), vth=300)
+    bound = only(program, 6)
+    found = registers(program, {"x": rng.integers(-5, 10, (40, 5))}, 6)["p"]
+    assert bound.u_never_wraps
+    assert bound.u_low <= int(found.u.min()) <= int(found.u.max()) <= bound.u_high
+    assert bound.v_low <= int(found.h.min()) <= int(found.h.max()) <= bound.v_high
+
+
+def test_rates_that_let_a_register_grow_without_end_are_told():
+    found = only(dense([[5, -1]], du=-(2**31)), steps=40)
+    assert (found.u_never_wraps, found.positive_clip) == (False, "harmless")
+    assert found.u_high == -found.u_low == 1 << 60
+
+
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 6))
 def test_worst_images_stay_within_the_bounds_of_a_convolution(seed, steps):
     rng = np.random.default_rng(seed)
