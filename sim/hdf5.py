@@ -1,6 +1,7 @@
 """HDF5 files from strangers: nothing is read before its size, place and type are known."""
 
 import math
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,8 @@ MAX_NUMBERS = 1 << 27
 """Most numbers that one dataset may hold: the file may state far more than it stores."""
 MAX_TEXT = 1 << 24
 """Most bytes that a text, or a list of them, may take."""
-SHOWN = 8
-"""Names that a message lists at most."""
+SHOWN, LENGTH = 8, 60
+"""Names that a message lists at most, and letters of each."""
 
 
 @contextmanager
@@ -172,8 +173,12 @@ def _too_large(place: str, most: str, item: h5py.Dataset) -> FormatError:
 
 def listed(names: list[str]) -> str:
     """Names for a message, on one line."""
-    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:SHOWN])
+    shown = ", ".join(map(_shown, names[:SHOWN]))
     return f"{shown}, ..." if len(names) > SHOWN else shown or "nothing"
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and len(name) <= LENGTH else reprlib.repr(name)
 
 
 @contextmanager

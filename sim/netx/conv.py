@@ -72,7 +72,7 @@ def _check_output(synapse: Synapse, build: Build, shape: tuple[int, ...], layer:
     """
     given = build.shape
     assert given is not None
-    exact = synapse.output_shape(given)
+    exact = _output(synapse, given, layer.place)
     if exact != shape:
         raise FormatError(
             f"expected {layer.place}/shape {list(exact)}, which input {list(given)}, kernel, "
@@ -87,6 +87,17 @@ def _check_output(synapse: Synapse, build: Build, shape: tuple[int, ...], layer:
             f"expected {layer.place} to hold types in which Lava reckons its shape {list(shape)}, "
             f"got {listed} and an input shape in {build.shape_kind}; store all as int32"
         )
+
+
+def _output(synapse: Synapse, given: tuple[int, ...], place: str) -> tuple[int, ...]:
+    try:
+        return synapse.output_shape(given)
+    except FormatError as error:
+        raise FormatError(
+            f"expected {place}/weight to fit its input {list(given)}, got "
+            f"{list(synapse.weight.shape)} in {synapse.groups} groups with padding "
+            f"{synapse.padding} and dilation {synapse.dilation}; mend the layer"
+        ) from error
 
 
 def _reckoned(

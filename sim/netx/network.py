@@ -1,5 +1,6 @@
 """`.net` files: lava-dl's netx networks as Programs, with what Lava makes of every number."""
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def _add_layer(build: Build, layer: Fields, index: int) -> None:
     if kind not in LAYERS:
         raise UnsupportedNodeError(
             f"expected layer {index} of {build.path} to be one of {', '.join(LAYERS)}, got "
-            f"{kind!r}; Lava skips or refuses it, rewrite the network"
+            f"{reprlib.repr(kind)}; Lava skips or refuses it, rewrite the network"
         )
     try:
         LAYERS[kind](build, layer, f"layer{index}")

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ...core.axes import map_to_lava
-from ...core.errors import NotEqualError, UnsupportedNodeError
+from ...core.errors import NotEqualError, SpikeproofError, UnsupportedNodeError
 from ...core.files import atomic_path
 from ..per_neuron import PerNeuron, simplest
 from ..program import Population, Program, Synapse
@@ -20,7 +20,7 @@ def write_netx(path: Path, program: Program) -> None:
     Raises:
         UnsupportedNodeError: If the program is no such chain.
         NotEqualError: If Lava would make something else of the file than the program says (a dense
-            matrix of one sign, for instance); nothing is written then.
+            matrix of one sign, for instance), or cannot load it; nothing is written then.
     """
     chain = _chain(program)
     # In memory, because HDF5 ends the whole process where it cannot write.
@@ -113,10 +113,13 @@ def _by_channel(value: np.ndarray, population: Population) -> np.ndarray:
 
 def _check(written: Path, program: Program, path: Path) -> None:
     """Reads the file as Lava would and compares every number that acts."""
-    source = program.sources[0]
-    network = read_netx(
-        written, message_bits=source.message_bits, payload=(source.low, source.high)
-    )
+    (source,) = program.sources
+    try:
+        network = read_netx(
+            written, message_bits=source.message_bits, payload=(source.low, source.high)
+        )
+    except SpikeproofError as error:
+        raise NotEqualError(str(error).replace(str(written), str(path))) from error
     if network.warnings:
         raise NotEqualError(network.warnings[0].replace(str(written), str(path)))
     for ours, theirs in zip(program.populations, network.program.populations, strict=True):

@@ -34,6 +34,10 @@ def with_layer(index, *, synapse=None, population=None):
 VARIANTS = {
     "every option": chain(),
     "a bias by neuron": with_layer(0, population={"bias": ramp(4, 2, 3)}),
+    "decays by channel": with_layer(0, population={"du": ramp(4, 1, 1, low=0)}),
+    "thresholds by neuron": with_layer(0, population={"vth": ramp(4, 2, 3, low=5)}),
+    "decays by row": with_layer(0, population={"dv": ramp(1, 2, 1, low=60)}),
+    "decays of a vector": with_layer(1, population={"dv": ramp(5, low=9), "du": ramp(5, low=99)}),
     "extreme biases": with_layer(1, population={"bias": ramp(5) * 6553}),
     "no bias": with_layer(0, population={"bias": None}),
     "weights of all sizes": with_layer(1, synapse={"weight": ramp(5, 24) * 37 % 511 - 256}),
@@ -126,6 +130,7 @@ REFUSED = {
         1, synapse={"weight": np.where(ramp(5, 24) == 5, 3, ramp(5, 24) - 295).astype(np.int32)}
     ),
     "delays up to 63 outside 0..62": with_layer(2, synapse={"delay": 63}),
+    "layer/1/neuron/vThMant to hold 32-bit numbers": with_layer(0, population={"vth": 1 << 31}),
     "vThMant 131072 outside": with_layer(0, population={"vth": 131072}),
     "a delay, which Lava ignores in a convolution": with_layer(0, synapse={"delay": 1}),
     "population 'b' to read back from": with_layer(1, population={"phase": 5}),
