@@ -94,13 +94,16 @@ def _at_least(
     return values
 
 
-def read_per_neuron(layer: Fields, key: str, shape: tuple[int, ...]) -> Integer[np.ndarray, "..."]:
+def read_per_neuron(
+    layer: Fields, key: str, shape: tuple[int, ...], *, is_padded: bool = False
+) -> Integer[np.ndarray, "..."]:
     """One integer for all neurons or one for each, in the type that the file stores them in.
 
     Args:
         layer: Where they lie.
         key: Their name.
         shape: The neurons', `(C, H, W)` or `(N,)`.
+        is_padded: Whether Lava takes axes of one before those of the neurons.
 
     Returns:
         As our axes have it: a file states what numpy broadcasts to Lava's (W, H, C), so that a
@@ -110,13 +113,19 @@ def read_per_neuron(layer: Fields, key: str, shape: tuple[int, ...]) -> Integer[
         FormatError: If they have another shape, or are of a type on which Lava fails.
     """
     stated = layer.shape(key)
-    if not fills(stated, shape[::-1]):
+    surplus = max(0, len(stated) - len(shape)) if is_padded else 0
+    if set(stated[:surplus]) - {1} or not fills(stated[surplus:], shape[::-1]):
         raise FormatError(
             f"expected {layer.place}/{key} as one number or one for each neuron, in a shape that "
             f"fills {list(shape[::-1])}, (W, H, C) or (N,), got {list(stated)}; mend the layer"
         )
-    values = read_integers(layer, key)
-    return lava_to_map(values.reshape([1] * (len(shape) - values.ndim) + list(stated)))
+    return spread(read_integers(layer, key), shape)
+
+
+def spread(values: Integer[np.ndarray, "..."], shape: tuple[int, ...]) -> np.ndarray:
+    """What numpy broadcasts to Lava's axes, with as many axes as a shape and in its order."""
+    axes = len(shape)
+    return lava_to_map(values.reshape(((1,) * axes + values.shape)[-axes:]))
 
 
 def read_delay(

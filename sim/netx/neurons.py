@@ -1,16 +1,16 @@
 """Neurons of a `.net` layer: Lava's CUBA neuron, its decays, threshold and biases."""
 
 import math
+import reprlib
 
 import numpy as np
 
-from ...core.axes import lava_to_map
 from ...core.errors import FormatError, UnsupportedNodeError
 from ..hdf5 import Fields
-from ..per_neuron import PerNeuron, simplest
+from ..per_neuron import PerNeuron, fills, simplest
 from ..program import BIAS, DECAY_UNITY, STATE_SHIFT, VTH_MAX, Population
 from ..whole_numbers import read_whole
-from .fields import read_per_neuron
+from .fields import read_per_neuron, spread
 
 NEVER_FIRES = 1 << 17
 """Threshold of the neurons that netx gives a dense layer without any: v never gets there, and is
@@ -46,8 +46,8 @@ def read_population(
     kind = neuron.text("type")
     if kind not in NEURON_TYPES:
         raise UnsupportedNodeError(
-            f"expected neurons of {layer.place} to be {' or '.join(NEURON_TYPES)}, got {kind!r}; "
-            f"other neurons follow other equations"
+            f"expected neurons of {layer.place} to be {' or '.join(NEURON_TYPES)}, got "
+            f"{reprlib.repr(kind)}; other neurons follow other equations"
         )
     if "messageBits" in neuron:
         raise UnsupportedNodeError(
@@ -84,7 +84,7 @@ def _decay(neuron: Fields, key: str, shape: tuple[int, ...], changes: list[str])
         FormatError: If Lava fails on the type: 8 bits do not hold 4096, and numpy multiplies a
             register by uint64 in float64, which Lava cannot shift.
     """
-    stated = read_per_neuron(neuron, key, shape)
+    stated = read_per_neuron(neuron, key, shape, is_padded=True)
     if np.iinfo(stated.dtype).max < DECAY_UNITY or stated.dtype == np.uint64:
         raise FormatError(
             f"expected {neuron.place}/{key} in 16 or 32 bits or int64, got {stated.dtype}, on "
@@ -117,7 +117,9 @@ def _bias(layer: Fields, shape: tuple[int, ...], changes: list[str]) -> np.ndarr
     declared = layer.shape("bias")
     count = math.prod(declared)
     is_vector = len(shape) == 1 and (count == 1 or (count, *declared[-1:]) == shape * 2)
-    if not is_vector and declared not in (shape[::-1], shape[:1]):
+    # Of a map, netx looks at the first axis alone and leaves the rest to numpy.
+    is_map = declared == shape[::-1] or (declared[:1] == shape[:1] and fills(declared, shape[::-1]))
+    if not (is_vector if len(shape) == 1 else is_map):
         raise FormatError(
             f"expected {layer.place}/bias for each of {shape[0]} channels or neurons, got shape "
             f"{list(declared)}; mend the layer"
@@ -128,6 +130,4 @@ def _bias(layer: Fields, shape: tuple[int, ...], changes: list[str]) -> np.ndarr
         changes.append(f"biases up to {int(np.abs(stated).max())} outside int16")
     if is_vector:
         return np.broadcast_to(bias.reshape(-1), shape).copy()
-    if len(declared) == len(shape):
-        return lava_to_map(bias)
-    return bias.reshape(-1, *(1 for _ in shape[1:]))
+    return spread(bias, shape)

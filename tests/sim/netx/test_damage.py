@@ -186,10 +186,21 @@ def corpus():
     bad = {f"{key} of layer {i} is missing": changed(i, **{key: None}) for i, key in NEEDED}
     for value in (np.nan, np.inf, -np.inf):
         bad |= {f"{key} of layer {i} is {value}": polluted(i, key, value) for i, key in NUMBERS}
-    for kind in ("pool", "convT", "unpool", "average", "concat", "dense_comp", "", "Conv", "a\nb"):
-        bad[f"layer of type {kind!r}"] = changed(1, type=kind)
-    for kind in ("SDNN", "RF", "ALIF", "cuba", "", "a\nb"):
-        bad[f"neurons of type {kind!r}"] = changed(1, neuron__type=kind)
+    for kind in (
+        "pool",
+        "convT",
+        "unpool",
+        "average",
+        "concat",
+        "dense_comp",
+        "",
+        "Conv",
+        "a\nb",
+        "c" * 9999,
+    ):
+        bad[f"layer of type {kind[:20]!r}"] = changed(1, type=kind)
+    for kind in ("SDNN", "RF", "ALIF", "cuba", "", "a\nb", "c" * 9999):
+        bad[f"neurons of type {kind[:20]!r}"] = changed(1, neuron__type=kind)
     for shape in (
         [],
         [0],
@@ -228,17 +239,18 @@ def corpus():
         bad[f"dense weight {shape}"] = changed(3, weight=ramp(*shape))
     for shape in ((2, 3), (3, 5), (0,), (8,), (9,)):
         bad[f"recurrent weight {shape}"] = changed(4, weight_rec=ramp(*shape))
-    for shape in ((3,), (4, 1), (4, 2, 3), (0,)):
+    for shape in ((3,), (4, 1), (1, 4), (3, 1, 4), (4, 2, 3), (0,), ()):
         bad[f"convolution bias {shape}"] = changed(1, bias=ramp(*shape))
     for value in ([1, 2], -1, [[1]], [1] * 23):
         bad[f"delay {value}"] = changed(3, delay=value)
     for key in ("iDecay", "vDecay", "vThMant"):
         bad[f"{key} with a fraction"] = changed(1, **{f"neuron/{key}": 10.5})
-        for shape in ((0,), (3,), (4, 1, 1), (4, 2, 3), (3, 2, 5), (1, 1, 1, 4)):
+        for shape in ((0,), (3,), (4, 1, 1), (4, 2, 3), (3, 2, 5), (2, 1, 1, 4)):
             bad[f"{key} of shape {shape}"] = changed(1, **{f"neuron/{key}": ramp(*shape)})
-        bad[f"{key} of vectors in a matrix"] = changed(3, **{f"neuron/{key}": [[10]]})
         for kind in ("f2", "f4", "f8"):
             bad[f"{key} as {kind}"] = changed(1, **{f"neuron/{key}": np.array(10, kind)})
+    bad["thresholds by channel behind an axis"] = changed(1, neuron__vThMant=ramp(1, 1, 1, 4))
+    bad["thresholds of vectors in a matrix"] = changed(3, neuron__vThMant=[[10]])
     for key in ("iDecay", "vDecay"):
         for kind in ("i1", "u1", "u8", ">u8"):
             bad[f"{key} as {kind}"] = changed(1, **{f"neuron/{key}": np.array(10, kind)})
@@ -270,6 +282,7 @@ def corpus():
     bad["a gap in the numbers"] = renamed(3, 7)
     bad["numbers from one"] = renamed(0, 5)
     bad["a layer without number"] = renamed(4, "last\nlayer")
+    bad["a layer of a long name"] = renamed(4, "4" * 9999)
     bad["padded numbers"] = renamed(4, "04")
     bad["no layers"] = ordered()
     bad["only an input"] = ordered(layers()[0])
@@ -329,6 +342,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
         read_netx(path)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 1000
+    assert str(path) in str(refused.value)
 
 
 @pytest.mark.parametrize("make", [changed(0), tall(), tall("shape"), tall("padding")])

@@ -165,6 +165,20 @@ def test_thresholds_and_decays_are_spread_over_lavas_axes(net, stated, expected)
         )
 
 
+def test_decays_may_have_axes_of_one_before_those_of_the_neurons(net):
+    stated = {"neuron/iDecay": [[[[7, 8, 9, 10]]]], "neuron/vDecay": ramp(1, 3, 2, 4, low=0)}
+    population = net(1, **stated).program.populations[0]
+    np.testing.assert_array_equal(population.du.reshape(-1), [7, 8, 9, 10])
+    np.testing.assert_array_equal(population.dv, ramp(3, 2, 4, low=0).transpose(2, 1, 0))
+
+
+def test_biases_of_maps_are_spread_where_their_first_axis_counts_channels(tmp_path):
+    square = {"shape": [4, 4, 3], "padding": [3, 0]}
+    path = write(tmp_path / "a.net", [layers()[0], layers()[1] | square | {"bias": ramp(4, 4)}])
+    (population,) = read_netx(path).program.populations
+    np.testing.assert_array_equal(population.bias, ramp(4, 4).T[:, :, None])
+
+
 def test_the_first_number_of_many_that_does_not_fit_is_told(net):
     (warning,) = net(3, **{"neuron/iDecay": [1, 5000, 2, -3, 4]}).warnings
     assert "got iDecay 5000 outside 0..4096;" in warning

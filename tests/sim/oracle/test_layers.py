@@ -15,6 +15,8 @@ ENTRY, CONV, FLATTEN, DENSE, RECURRENT = layers()
 MAP = np.random.default_rng(5).integers(0, 2, (4, 5, 2, 12)).astype(np.int32)
 VECTOR = np.random.default_rng(6).integers(0, 2, (24, 12)).astype(np.int32)
 NARROW = CONV | {"dilation": np.array([2, 1], "i1"), "padding": np.array([1, 0], "u1")}
+SQUARED = {"shape": [4, 4, 3], "padding": [3, 0]}
+BEHIND = {"iDecay": [[[[4096, 0, 7, 900]]]], "vDecay": ramp(1, 3, 1, 4, low=0)}
 SPREAD = {"vThMant": [[20], [90]], "iDecay": [4096, 0, 7, 900], "vDecay": ramp(3, 2, 4, low=0)}
 ODD = {
     "flatten before a convolution": (MAP, [ENTRY, FLATTEN, CONV, DENSE, RECURRENT]),
@@ -24,6 +26,9 @@ ODD = {
     "an input of two axes": (VECTOR, [{"type": "input", "shape": [6, 4]}, DENSE]),
     "no input at all": (VECTOR, [DENSE]),
     "numbers by row, channel and neuron": (MAP, [ENTRY, CONV | neuron(**SPREAD)]),
+    "decays behind an axis of one": (MAP, [ENTRY, CONV | neuron(**BEHIND)]),
+    "one decay in a matrix": (VECTOR, [DENSE | neuron(iDecay=[[5]], vDecay=[ramp(5, low=0)])]),
+    "biases by row and channel": (MAP, [ENTRY, CONV | SQUARED | {"bias": ramp(4, 4, low=5)}]),
     "ignored fields": (MAP, [ENTRY, CONV | {"delay": 3} | neuron(refDelay=5, wgtExp=7)]),
     "half a recurrence": (VECTOR, [DENSE, RECURRENT | {"weight_rec": ramp(3, 3) * 0}]),
 }
