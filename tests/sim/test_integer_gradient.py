@@ -1,5 +1,6 @@
 """Gradients of integer populations: those of the float network that they stand for."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,53 @@ def test_spikes_pass_their_gradient_through_the_current(rng, du, dv):
     u, _ = float_registers(a, du=du, dv=0)
     (expected,) = torch.autograd.grad(u, a, into_v)
     torch.testing.assert_close(grad, expected)
+
+
+EACH = {"du": [0, 1024, 4096, 77, 0], "dv": [0, 0, 512, 4096, 2048], "vth": [20, 7, 33, 12, 50]}
+"""Decays and thresholds of five neurons."""
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "hart", "assg", "sigmoid-detached"])
+@pytest.mark.parametrize("resets", [(), (False, False, True, False, False, False)])
+def test_neurons_that_differ_have_the_gradients_that_each_has_alone(rng, name, resets):
+    given: dict[str, Any] = {key: np.array(values) for key, values in EACH.items()}
+    together = Population(name="a", shape=(5,), **given)
+    a = activations(rng, 6, 3, 5, high=20)
+    grad = spike_gradient(a, together, name, resets)
+    for k in range(5):
+        own: dict[str, Any] = {key: values[k] for key, values in EACH.items()}
+        alone = Population(name="a", shape=(1,), **own)
+        one = a.detach()[..., k : k + 1].requires_grad_()
+        expected = spike_gradient(one, alone, name, resets)
+        torch.testing.assert_close(grad[..., k : k + 1], expected)
+
+
+def spike_gradient(a, population, name, resets):
+    """Steps count differently, samples and neurons the same."""
+    train = spikes(a, run(a, population, resets=resets), population, estimator=estimator(name))
+    steps = torch.arange(1.0, len(a) + 1).reshape(-1, 1, 1)
+    (grad,) = torch.autograd.grad((steps * train).sum(), a)
+    assert grad.abs().max() > 0
+    return grad
+
+
+@pytest.mark.parametrize("read", [membrane, summed])
+def test_readers_of_neurons_that_differ_have_the_gradients_that_each_has_alone(rng, read):
+    given: dict[str, Any] = {key: np.array(EACH[key]) for key in ("du", "dv")} | {"vth": 131071}
+    together = Population(name="out", shape=(5,), **given)
+    a = activations(rng, 6, 3, 5)
+    grad = ramp_gradient(read(a, run(a, together), together), a)
+    for k in range(5):
+        alone = replace(together, shape=(1,), du=EACH["du"][k], dv=EACH["dv"][k])
+        one = a.detach()[..., k : k + 1].requires_grad_()
+        expected = ramp_gradient(read(one, run(one, alone), alone), one)
+        torch.testing.assert_close(grad[..., k : k + 1], expected)
+
+
+def ramp_gradient(found, a):
+    """Samples count differently, neurons the same."""
+    (grad,) = torch.autograd.grad((found * torch.tensor([[1.0], [-2.0], [0.5]])).sum(), a)
+    return grad
 
 
 def test_a_relay_hands_on_spikes_one_by_one_and_is_differentiated_as_the_identity(rng):
