@@ -15,7 +15,7 @@ DENSE_LOW, DENSE_HIGH = -256, 255
 
 
 def check_fit(program: Program) -> None:
-    """Refuses what the processes of `lava_build` would not compute as the program states it.
+    """Refuses what the processes of `build` would not compute as the program states it.
 
     Raises:
         RangeError: If a weight, a delay or a delayed payload does not fit its process.

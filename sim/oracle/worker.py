@@ -1,6 +1,6 @@
 """The process that runs Lava: `python -m spikeproof.sim.oracle.worker REQUEST_FOLDER`.
 
-It is started by `lava.run_lava` as the leader of a session of its own. It imports Lava once and
+It is started by `run.run_lava_many` as the leader of a session of its own. It imports Lava once and
 runs each network in a fork, which leaves `result.npz` in the folder of that run, renamed into
 place when it is whole, or a traceback on stderr; the first failure ends the worker with exit 1.
 """
