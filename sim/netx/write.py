@@ -46,8 +46,9 @@ def write_netx(path: Path, program: Program) -> None:
 
 def why_not_netx(program: Program) -> str:
     """What of a program no `.net` file can hold; empty where one can hold it all."""
-    before = [program.sources[0].name if len(program.sources) == 1 else None]
-    before += [population.name for population in program.populations]
+    if len(program.sources) != 1:
+        return f"{len(program.sources)} sources; netx has one external input"
+    before = [program.sources[0].name, *(population.name for population in program.populations)]
     fed = {p.name: [s.source for s in program.into(p.name)] for p in program.populations}
     astray = [name for name, source in zip(fed, before, strict=False) if fed[name] != [source]]
     if not astray:

@@ -11,6 +11,7 @@ from spikeproof.sim.netx.network import read_netx
 from spikeproof.sim.netx.write import write_netx
 from spikeproof.sim.program import Population, Synapse
 from spikeproof.tests.reference import reference
+from spikeproof.tests.sim.lava_programs import driven_by_bias
 from spikeproof.tests.sim.programs import chain, classifier, ramp
 
 
@@ -109,6 +110,7 @@ def skipping():
     [
         (classifier(), r"got population 'out' fed by \['b', 'relay'\]; netx has no branches"),
         (recurrent(), r"got population 'c' fed by \['b', 'c'\]"),
+        (driven_by_bias(np.random.default_rng(1)).program, "got 0 sources; netx has one external"),
         (skipping(), r"got population 'c' fed by \['a'\]"),
         (
             chain(populations=(*chain().populations, Population(name="d", shape=(2,), vth=1))),
