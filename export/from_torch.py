@@ -16,7 +16,7 @@ from norse.torch.module.snn import SNNCell
 from torch import Tensor, nn
 
 from ..core.decision import predictions
-from ..core.errors import ConfigError, NotEqualError, UnsupportedNodeError
+from ..core.errors import ConfigError, DataError, NotEqualError, UnsupportedNodeError
 from ..core.files import atomic_path
 from ..sim.graph.file import nir_bytes, read_nir
 from ..sim.graph.meta import NirMeta, read_meta
@@ -78,7 +78,6 @@ def module_to_nir(
     """
     leaves = list(_leaves(module))
     cells = {name: _cell(k, name, leaf) for k, (name, leaf) in enumerate(leaves) if _is_cell(leaf)}
-    step = _shared_dt(cells, dt)
     nodes: dict[str, Node] = {}
     for position, (name, leaf) in enumerate(leaves):
         table = CONVERTERS | _ours(cells, name)
@@ -87,7 +86,7 @@ def module_to_nir(
     graph = Graph(nodes=nodes, edges=tuple(pairwise(names)), input_shape=tuple(input_shape))
     graph, _ = apply(graph, FOREIGN)
     meta = NirMeta(
-        dt=step,
+        dt=_shared_dt(cells, dt),
         steps=steps,
         encoding=encoding,
         readout=readout,
@@ -111,6 +110,7 @@ def export_module(
 
     Raises:
         NotEqualError: If the file computes something else than the module; nothing is written.
+        DataError: If `inputs` hold NaN, or are no trains of so many steps.
     """
     graph = module_to_nir(module, input_shape=inputs.shape[2:], **options)
     with atomic_path(out) as temporary:
@@ -126,8 +126,10 @@ def compare_module(
 
     Raises:
         NotEqualError: If a spike in float64 differs, or logits by more than 1e-9.
+        DataError: If `inputs` hold NaN, or are no trains of so many steps.
     """
     meta = read_meta(graph)
+    _check_inputs(inputs, meta)
     double = NirNetwork(graph, meta, dtype=torch.float64)
     single = NirNetwork(graph, meta, dtype=torch.float32)
     train = inputs.double().expand(meta.steps, *inputs.shape[1:])
@@ -154,6 +156,15 @@ def compare_module(
         agreement=float(same.double().mean()),
         rates={name: float(found.mean()) for name, found in spikes.items()},
     )
+
+
+def _check_inputs(inputs: Float[Tensor, "T N *axes"], meta: NirMeta) -> None:
+    steps = (meta.steps,) if meta.encoding == "frames" else (1, meta.steps)
+    if inputs.shape[0] not in steps or not inputs.shape[1] or not inputs.isfinite().all():
+        raise DataError(
+            f"expected finite trains [T, N, ...] of T in {steps} steps, got {list(inputs.shape)}, "
+            f"{int((~inputs.isfinite()).sum())} of them not finite; pass samples of the data"
+        )
 
 
 def run_module(

@@ -80,9 +80,10 @@ def _check_images(network: SpikingNetwork, images: Tensor) -> None:
     before = images.shape[:-3]
     fits = len(before) == 1 if is_direct else len(before) == 2 and before[0] == config.steps
     is_whole = images.dtype == torch.uint8 or not is_direct
-    if not (fits and is_whole and images.shape[-3:] == shape and images.numel()):
+    is_finite = bool(torch.isfinite(images).all())
+    if not (fits and is_whole and is_finite and images.shape[-3:] == shape and images.numel()):
         wanted = "uint8 image [N" if is_direct else f"train of frames [{config.steps}, N"
         raise DataError(
-            f"expected at least one {wanted}, {', '.join(map(str, shape))}], got "
+            f"expected at least one {wanted}, {', '.join(map(str, shape))}] without NaN, got "
             f"{images.dtype} {list(images.shape)}; pass samples of the data set it was trained on"
         )

@@ -16,7 +16,7 @@ from norse.torch.module.leaky_integrator_box import LIBoxCell
 from norse.torch.module.lif_box import LIFBoxCell
 from torch import nn
 
-from spikeproof.core.errors import ConfigError, NotEqualError, UnsupportedNodeError
+from spikeproof.core.errors import ConfigError, DataError, NotEqualError, UnsupportedNodeError
 from spikeproof.export.from_torch import compare_module, export_module, module_to_nir
 from spikeproof.sim.graph.meta import read_meta
 
@@ -192,6 +192,20 @@ def test_layer_is_refused_by_name_and_reason(layer, error, message):
     module = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), layer, IAFCell(IAF, dt=DT))
     with pytest.raises(error, match=message):
         module_to_nir(module, input_shape=SHAPE, steps=STEPS)
+
+
+def test_layer_is_refused_before_a_time_step_is_missed():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(60, 4), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(UnsupportedNodeError, match=r"layer 2 \('2'\) to be one of .*, got ReLU"):
+        module_to_nir(module, input_shape=SHAPE, steps=STEPS)
+
+
+@pytest.mark.parametrize("change", [lambda x: x * torch.nan, lambda x: x[:-1], lambda x: x[:, :0]])
+def test_inputs_that_compare_nothing_are_refused(tmp_path, inputs, change):
+    module = nn.Sequential(*layers(LIFBoxCell(BOX, dt=DT)))
+    with pytest.raises(DataError, match="expected finite trains"):
+        export_module(module, tmp_path / "m.nir", inputs=change(inputs), **frames())
+    assert not (tmp_path / "m.nir").exists()
 
 
 def test_sequence_without_cells_needs_a_time_step():
