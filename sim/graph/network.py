@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import nir
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -18,20 +17,17 @@ from ..gradients.estimators import ESTIMATORS, TRAINING, estimator
 from ..gradients.surrogate import Surrogate
 from ..gradients.whole_train import begin_pass
 from ..neurons.neuron import integrate_and_fire
-from .file import read_nir, unknown_node
-from .layers import Layer, LinearLayer, NeuronLayer, Shape, Site, fires
-from .linear import LINEAR
+from .build import Setting, build_layers
+from .file import read_nir
+from .layers import LinearLayer, NeuronLayer, fires
 from .meta import NirMeta, read_meta
-from .neurons import NEURONS
 from .steps import run, run_loop
 from .topology import (
-    common_shape,
     groups_of,
     inlined,
     is_loop,
     linear_first,
     only,
-    shape_of,
     shape_of_input,
     sources_of,
 )
@@ -76,7 +72,8 @@ class NirNetwork:
         self.input_shape = shape_of_input(self.input, graph)
         self._groups = groups_of(graph, self.sources)
         self.loops = tuple(g for g in self._groups if is_loop(g, self.sources))
-        self.layers = self._build(graph)
+        at = Setting(meta=meta, dtype=dtype, device=self.device)
+        self.layers = build_layers(graph, self._groups, self.sources, self.input_shape, at=at)
         self._loop_order = {g: self._order(g) for g in self.loops}
         self.spiking = tuple(n for n, la in self.layers.items() if fires(la))
         self._estimator = estimator(TRAINING)
@@ -190,67 +187,6 @@ class NirNetwork:
         values = self.values(given, sources)
         total = _sum([values[source] for source in sources])
         return total.expand(max(self.meta.steps, len(total)), *total.shape[1:])
-
-    def _build(self, graph: nir.NIRGraph) -> dict[str, Layer | None]:
-        """Layers in order of computation, None for the input and the output."""
-        shapes: dict[str, Shape] = {}
-        layers: dict[str, Layer | None] = {}
-        for group in self._groups:
-            waiting = list(group)
-            while waiting:
-                name = self._next(waiting, shapes)
-                found = {s: shapes[s] for s in self.sources[name] if s in shapes}
-                shape = common_shape(name, found) if found else self.input_shape
-                layer = layers[name] = self._layer(name, graph.nodes[name], shape)
-                shapes[name] = shape if layer is None else layer.shape
-                waiting.remove(name)
-            for name in group if is_loop(group, self.sources) else ():
-                common_shape(name, {s: shapes[s] for s in self.sources[name]})
-        return layers
-
-    def _next(self, waiting: list[str], shapes: Mapping[str, Shape]) -> str:
-        """A node whose input's shape is known; in a loop one source tells it."""
-        whole = (n for n in waiting if all(s in shapes for s in self.sources[n]))
-        partly = (n for n in waiting if any(s in shapes for s in self.sources[n]))
-        found = next(whole, None) or next(partly, None)
-        if found is None:
-            raise FormatError(
-                f"expected a path from the input to node {waiting[0]!r}, got a loop that nothing "
-                "leads to; remove it"
-            )
-        return found
-
-    def _layer(self, name: str, node: nir.NIRNode, shape: Shape) -> Layer | None:
-        kind = type(node)
-        site = Site(
-            name=name,
-            kind=kind.__name__,
-            fields=vars(node),
-            shape=shape,
-            dt=self.meta.dt,
-            dtype=self.dtype,
-            device=self.device,
-            reset=self.meta.reset,
-            integration=self.meta.integration,
-        )
-        if kind is nir.Input:
-            return None
-        if kind is nir.Output:
-            stated = shape_of(name, node.output_type["output"])
-            # Some write the batch, and time, of the sample that they were given, too.
-            ones = (1,) * (len(stated) - len(shape))
-            if stated != (*ones, *shape):
-                site.require_shape(stated, "Output")
-            return None
-        converter = LINEAR.get(kind) or NEURONS.get(kind)
-        if converter is None:
-            raise unknown_node(name, kind.__name__)
-        if 0 in np.shape(getattr(node, "weight", 1)) or 0 in shape:
-            raise FormatError(
-                f"expected values at node {name!r} ({kind.__name__}), got none: weights of shape "
-                f"{np.shape(getattr(node, 'weight', 1))} for an input {shape}; leave the node out"
-            )
-        return converter(site)
 
     def _order(self, group: tuple[str, ...]) -> list[str]:
         is_linear = {name: isinstance(self.layers[name], LinearLayer) for name in group}
