@@ -1,6 +1,7 @@
 """A trained network and its NIR graph side by side: spikes, logits, and float32 beside float64."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -166,7 +167,7 @@ def joined_layers(
 
 def mean(values: Sequence[float], shares: Sequence[float]) -> float:
     """Of values that stand for different shares."""
-    return sum(value * share for value, share in zip(values, shares, strict=True))
+    return math.fsum(value * share for value, share in zip(values, shares, strict=True))
 
 
 def _require_equal_logits(expected: Float[Tensor, "N K"], found: Float[Tensor, "N K"]) -> float:
