@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 import torch
@@ -117,6 +118,8 @@ def test_family_survives_the_file(config, neurons, readout, shared, tmp_path):
     config = replace(config, readout=readout, **neurons)
     report = assert_survives(config, shared, tmp_path, 3)
     assert len(report.layers) >= 5
+    graph = nir.read(tmp_path / "model.nir")  # plain nir, its type checks on
+    assert graph.metadata["steps"] == config.steps
 
 
 @pytest.fixture(scope="module")
