@@ -209,4 +209,4 @@ READ: dict[str, Callable[[Scope, Value], Value]] = {
     ),
     "spikes": lambda scope, train: scope.add("ReduceSum", train, scope.integers(0), keepdims=0),
 }
-"""As `nir_graph.READ`."""
+"""As `READ` of `sim.graph.network`."""
