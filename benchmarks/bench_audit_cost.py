@@ -35,7 +35,8 @@ from spikeproof.train.target import NetworkTarget
 NETWORKS = {"fragile": ("vanilla", 4, 64 / 255), "robust": ("at", 4, 32 / 255)}
 """Method, epochs, epsilon: one that falls altogether, and one of which two thirds stand. What
 stands has to meet every attack, so that no cascade costs less than its share."""
-SAMPLES, BATCH, ROUNDS = 200, 25, 3
+SAMPLES, BATCH, ROUNDS = 200, 8, 3
+"""Small batches: copies that fill the last one up cost as much as samples do."""
 ENSEMBLE = [replace(attack_named("pgd10-scaled"), estimator=name) for name in PUBLISHED_ESTIMATORS]
 
 
