@@ -35,14 +35,15 @@ def examples(
 ) -> list[dict[str, Any]]:
     """Images that fool the chip: those of largest loss, and those around the middle.
 
-    Found again by the attack that raised a sample's loss most; nothing for frames of events, which
-    are no pictures, or where nothing fools.
+    Found again by the attack that fooled a sample with the largest loss; nothing for frames of
+    events, which are no pictures, or where nothing fools. What pursued the samples that others left
+    keeps no loss and is not shown.
     """
     if samples.images.shape[1] not in PNG_COLOURS:
         return []
     members, losses = _losses(ledger)
     worst = losses.max(axis=0)
-    fooled = np.flatnonzero(ledger.clean_right[VICTIM] & ~ledger.standing(VICTIM))
+    fooled = np.flatnonzero(ledger.clean_right[VICTIM] & np.isfinite(worst))
     ranked = fooled[np.argsort(-worst[fooled], kind="stable")]
     middle = max(len(ranked) // 2, EACH)
     chosen = {"worst": ranked[:EACH], "typical": ranked[middle : middle + EACH]}
@@ -55,13 +56,14 @@ def examples(
 
 
 def _losses(ledger: Ledger) -> tuple[list[tuple[str, str | None]], np.ndarray]:
-    """The suite's attacks that kept a loss, and it by attack and sample."""
+    """The suite's attacks that kept a loss, and it by attack and sample: −∞ where none fooled."""
     found = {}
     for name, estimator in ledger.members(SUITE, VICTIM, VICTIM):
         where = {"role": SUITE, "source": VICTIM, "evaluated_on": VICTIM}
         loss = ledger.loss(**where, attack=name, estimator=estimator)
         if not np.isnan(loss).any():
-            found[name, estimator] = loss
+            fooled = ledger.fooled_any(**where, attack=name, estimator=estimator)
+            found[name, estimator] = np.where(fooled, loss, -np.inf)
     return list(found), np.stack(list(found.values()))
 
 

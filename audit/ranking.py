@@ -36,8 +36,9 @@ def ranking(
 ) -> tuple[str, ...]:
     """Spike derivatives for the waves of a suite on a target, the strongest first.
 
-    Those that the audit names, if it names some; all of them where the suite wants all or the
-    target has no more than it wants; else by `RULE`, or without images as `SHARPEST` has them.
+    None for a suite without waves; those that the audit names, if it names some; all of them where
+    the suite wants all or the target has no more than it wants; else by `RULE`, or without images
+    as `SHARPEST` has them.
 
     Args:
         config: What to do.
@@ -45,6 +46,8 @@ def ranking(
         samples: Images that are not audited.
         device: Where the target runs.
     """
+    if not config.attacks.waves:
+        return ()
     wanted, offered = config.attacks.ranked, target.estimators
     if config.estimators is not None:
         return config.estimators

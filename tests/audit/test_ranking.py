@@ -52,6 +52,10 @@ def test_few_estimators_are_all_taken(float_toy, samples):
     assert not float_toy.calls
 
 
+def test_a_suite_without_waves_ranks_nothing(toy, samples):
+    assert ranking(AuditConfig(suite="quick"), toy, samples, device=CPU) == ()
+
+
 def test_exhaustive_suite_takes_all(toy, samples):
     assert ranking(AuditConfig(suite="exhaustive"), toy, samples, device=CPU) == MANY
 
