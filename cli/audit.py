@@ -17,7 +17,7 @@ def audit(
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
     suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
