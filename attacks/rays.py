@@ -45,18 +45,18 @@ class RayS(Attack):
             is_better = found < radius
             signs = torch.where(is_better[:, None, None, None], tried, signs)
             radius = torch.where(is_better, found, radius)
-        trial.judge(_moved(images, signs, radius.clamp(max=trial.threat.radius)))
+        trial.judge(_moved(trial, signs, radius.clamp(max=trial.threat.radius)))
 
 
 def _shortened(trial: Trial, signs: Tensor, radius: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """The least radius at which x + r·d fools, where below `radius`, else `radius`."""
     whole = radius.clamp(max=1 + 1 / LEVELS)
-    is_shorter = trial.is_adversarial(_moved(trial.images, signs, whole - 1 / LEVELS))
+    is_shorter = trial.is_adversarial(_moved(trial, signs, whole - 1 / LEVELS))
     # Halved whether or not it helps: how often a sample is asked must not depend on its batch.
     low, high = torch.zeros_like(radius), whole - 1 / LEVELS
     for _ in range(HALVINGS):
         middle = _whole_levels((low + high) / 2)
-        fools = trial.is_adversarial(_moved(trial.images, signs, middle))
+        fools = trial.is_adversarial(_moved(trial, signs, middle))
         low, high = torch.where(fools, low, middle), torch.where(fools, middle, high)
     return torch.where(is_shorter, high, radius)
 
@@ -65,8 +65,8 @@ def _whole_levels(radius: Tensor) -> Tensor:
     return (radius * LEVELS).floor() / LEVELS
 
 
-def _moved(images: Tensor, signs: Tensor, radius: Float[Tensor, " N"]) -> Tensor:
-    return (images + radius[:, None, None, None] * signs).clamp(0.0, 1.0)
+def _moved(trial: Trial, signs: Tensor, radius: Float[Tensor, " N"]) -> Tensor:
+    return (trial.images + radius[:, None, None, None] * signs).clamp(0.0, trial.threat.top)
 
 
 def _blocks(entries: int, steps: int) -> list[tuple[int, int]]:

@@ -106,6 +106,7 @@ class Bench:
         self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str
     ) -> pa.Table:
         logits = _logits(self.targets[source], attempt.images)
+        found = torch.where(attempt.fooled_last[:, None, None, None], attempt.last, attempt.broken)
         return self._rows(
             batch,
             attempt,
@@ -113,6 +114,7 @@ class Bench:
             attack,
             is_right=~self.suite.fooled(attack, attempt),
             logits=logits,
+            shown=found,
             fooled_any=attempt.fooled_any,
         )
 
@@ -127,6 +129,7 @@ class Bench:
             attack,
             is_right=~is_fooled(logits, batch.labels),
             logits=logits,
+            shown=attempt.images,
         )
 
     def _rows(
@@ -138,9 +141,12 @@ class Bench:
         *,
         is_right: Bool[Tensor, " B"],
         logits: Float[Tensor, "B K"],
+        shown: Float[Tensor, "B C H W"],
         fooled_any: Bool[Tensor, " B"] | None = None,
     ) -> pa.Table:
         source, evaluated_on, role = place
+        cells = self.threat.cells
+        events = None if cells is None else cells.changed(shown, batch.images)
         kept = slice(batch.count)
         return rows(
             batch.count,
@@ -158,6 +164,7 @@ class Bench:
             queries=attempt.queries,
             zero_gradients=_numpy(attempt.zero_gradients[kept]),
             loss=_numpy(cross_entropy(logits, batch.labels)[kept]),
+            events=None if events is None else _numpy(events[kept]),
         )
 
 

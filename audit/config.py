@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..attacks.lattice import LEVELS, NORMS, ThreatModel
+from ..attacks.lattice import LEVELS, NORMS, Cells, ThreatModel
 from ..attacks.suite import Suite, suite_named
 from ..core.errors import ConfigError
 
@@ -32,6 +32,7 @@ class AuditConfig:
         confidence: Of every interval.
         shards: 1.
         engine: "local".
+        cells: What images are where they are frames of events.
 
     Raises:
         ConfigError: If a value is unknown, out of range, or not in this version.
@@ -52,6 +53,7 @@ class AuditConfig:
     confidence: float = 0.95
     shards: int = 1
     engine: str = "local"
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
         suite_named(self.suite)
@@ -65,7 +67,7 @@ class AuditConfig:
     @property
     def threat(self) -> ThreatModel:
         """The threat model that float and chip are compared under."""
-        return ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True)
+        return ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True, cells=self.cells)
 
     @property
     def attacks(self) -> Suite:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -134,8 +134,11 @@ class Plan:
             for attack in controls(config, self.targets[side]):
                 yield _job(bench.white_box, side, attack, CONTROL)
         if config.continuous:
-            off_lattice = self._bench(ThreatModel(epsilon=config.threat.radius, lattice=False))
-            for attack in members(config, self.targets[SIDES[0]]):
+            off_lattice = self._bench(
+                replace(config.threat, epsilon=config.threat.radius, lattice=False)
+            )
+            smooth = members(config, self.targets[SIDES[0]])
+            for attack in (each for each in smooth if not each.needs_frames):
                 yield _job(off_lattice.white_box, SIDES[0], attack, CONTINUOUS)
 
     def _second_looks(self, ledger: Ledger, side: str) -> pa.Table:
@@ -189,6 +192,7 @@ class Plan:
         standing = curves.unbroken(
             self.targets[side],
             samples,
+            threat=config.threat,
             level=level,
             estimators=estimators(config, self.targets[side]),
             is_clean_right=ledger.clean_right[side][: len(samples)],

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from ..attacks.attack import Attack
 from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
@@ -86,10 +87,15 @@ def _attacks(
         side: (*members(config, targets[side]), *pursuers(config, targets[side])) for side in SIDES
     }
     pairs_run = dict.fromkeys((m.name, m.estimator) for side in SIDES for m in ran[side])
-    return [_attack(ledger, name, estimator) for name, estimator in pairs_run]
+    is_of_events = config.cells is not None
+    return [
+        _attack(ledger, name, estimator, is_of_events=is_of_events) for name, estimator in pairs_run
+    ]
 
 
-def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
+def _attack(
+    ledger: Ledger, name: str, estimator: str | None, *, is_of_events: bool
+) -> dict[str, Any]:
     """One attack with one estimator; null in the cells of a model that does not have it."""
     sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side, side)}
     judged = {cell for cell in CELLS if (name, estimator) in ledger.members(SUITE, *cell)}
@@ -121,6 +127,17 @@ def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
             else None
             for source, side in CELLS
         },
+        **(_events(ledger, attack, own) if is_of_events else {}),
+    }
+
+
+def _events(
+    ledger: Ledger, attack: Attack, own: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, Any]:
+    """What an attack may change of recordings, and what it changed."""
+    return {
+        "budget": attack.budget,
+        "events": {s: ledger.mean("events", **own[s]) if s in own else None for s in SIDES},
     }
 
 

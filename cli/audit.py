@@ -1,12 +1,13 @@
 """`spikeproof audit`: does robustness survive deployment?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, show
+from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, radius, show
 from .progress import RichTracker
 
 
@@ -15,7 +16,7 @@ def audit(
     hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
-    suite: Annotated[str, typer.Option(help="quick, paper or full.")] = "quick",
+    suite: Annotated[str, typer.Option(help="quick, paper, full or events.")] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Epsilon = None,
     norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
@@ -33,14 +34,14 @@ def audit(
     --samples 1000 --out runs/c/audit.json
     """
     from ..audit.config import AuditConfig
-    from ..audit.deployed import check_data, data_context, load_deployed
+    from ..audit.deployed import cells_of, check_data, data_context, load_deployed
     from ..audit.validate import run
     from ..datasets.images import load
 
     config = AuditConfig(
         suite=suite,
         samples=samples,
-        epsilon=epsilon,
+        epsilon=radius(epsilon, None),
         norm=norm,
         seed=seed,
         curve_samples=curve_samples,
@@ -53,8 +54,11 @@ def audit(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "
             "with --resume"
         )
-    used = device_named(device)
-    deployed, read = load_deployed(checkpoint, hardware, device=used), load(data)
+    used, tracker = device_named(device), RichTracker()
+    deployed = load_deployed(checkpoint, hardware, device=used)
+    frames = deployed.network.config.frames
+    config = replace(config, epsilon=radius(epsilon, frames), cells=cells_of(frames))
+    read = load(data, frames=frames, tracker=tracker)
     check_data(deployed, read, config)
     result = run(
         config,
@@ -63,11 +67,11 @@ def audit(
         images=read.test_images,
         labels=read.test_labels,
         out=out,
-        context={**deployed.context, **data_context(read)},
+        context={**deployed.context, **data_context(read, frames)},
         rates=deployed.rates,
         resume=resume,
         device=used,
-        tracker=RichTracker(),
+        tracker=tracker,
     )
     show(
         result.audit,
