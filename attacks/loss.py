@@ -36,9 +36,24 @@ def dlr(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tens
     return margin(logits, labels) / _spread(logits, third=2)
 
 
+def lost_confidence(
+    logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]
+) -> Float[Tensor, " N"]:
+    """−f_y = −σ(z_y − max_{k≠y} z_k): what SR keeps flat (Liu et al. 2024, Eq. 9), attacked.
+
+    Its gradient has the signs of the margin's, and vanishes in float32 where z_y leads by 17.
+    """
+    return -torch.sigmoid(-margin(logits, labels))
+
+
 CROSS_ENTROPY = "ce"
 
-LOSSES: dict[str, Loss] = {CROSS_ENTROPY: cross_entropy, "margin": margin, "dlr": dlr}
+LOSSES: dict[str, Loss] = {
+    CROSS_ENTROPY: cross_entropy,
+    "margin": margin,
+    "dlr": dlr,
+    "f_y": lost_confidence,
+}
 """Untargeted losses by name."""
 
 
@@ -53,6 +68,11 @@ def targeted_dlr(target: Int64[Tensor, " N"]) -> Loss:
         return (wanted - own) / _spread(logits, third=2, fourth=3)
 
     return loss
+
+
+def is_tied(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
+    """Whether more than one class has the largest logit."""
+    return (logits == logits.amax(dim=1, keepdim=True)).sum(dim=1) > 1
 
 
 def _spread(logits: Tensor, *, third: int, fourth: int | None = None) -> Tensor:

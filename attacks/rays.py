@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .attack import Attack
@@ -22,8 +22,9 @@ class RayS(Attack):
 
     Blocks of d are flipped, two at first, then four, eight, …; a flip is kept where it shortens r,
     which is then searched by halving. Sees neither logits nor gradients, so masking does not hinder
-    it. `steps` counts flips, of nine queries each. The search leaves the ball; only its end, cut to
-    the ball, is judged.
+    it. `steps` counts flips, of one query each and eight more where a flip helps; a sample is done
+    when its r lies within the ball. The search leaves the ball; only its end, cut to the ball, is
+    judged.
     """
 
     step_size: None = field(default=None, init=False)
@@ -37,26 +38,38 @@ class RayS(Attack):
         signs = torch.ones_like(images)
         radius = torch.full_like(images[:, 0, 0, 0], torch.inf)
         radius = _shortened(trial, signs, radius)
+        ball = trial.threat.radius
         for start, stop in _blocks(images[0].numel(), self.steps):
             tried = signs.flatten(1).clone()
             tried[:, start:stop] *= -1.0
             tried = tried.view_as(signs)
-            found = _shortened(trial, tried, radius)
+            if bool((radius <= ball).all()):
+                break
+            found = _shortened(trial, tried, radius, done=radius <= ball)
             is_better = found < radius
             signs = torch.where(is_better[:, None, None, None], tried, signs)
             radius = torch.where(is_better, found, radius)
-        trial.judge(_moved(trial, signs, radius.clamp(max=trial.threat.radius)))
+        trial.judge(_moved(trial, signs, radius.clamp(max=ball)))
 
 
-def _shortened(trial: Trial, signs: Tensor, radius: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """The least radius at which x + r·d fools, where below `radius`, else `radius`."""
+def _shortened(
+    trial: Trial,
+    signs: Tensor,
+    radius: Float[Tensor, " N"],
+    *,
+    done: Bool[Tensor, " N"] | None = None,
+) -> Float[Tensor, " N"]:
+    """The least radius at which x + r·d fools, where below `radius` and not done, else `radius`."""
+    asking = torch.ones_like(radius, dtype=torch.bool) if done is None else ~done
     whole = radius.clamp(max=1 + 1 / LEVELS)
-    is_shorter = trial.is_adversarial(_moved(trial, signs, whole - 1 / LEVELS))
-    # Halved whether or not it helps: how often a sample is asked must not depend on its batch.
+    farthest = _moved(trial, signs, whole - 1 / LEVELS)
+    is_shorter = trial.is_adversarial(farthest, asking=asking) & asking
+    if not bool(is_shorter.any()):
+        return radius
     low, high = torch.zeros_like(radius), whole - 1 / LEVELS
     for _ in range(HALVINGS):
         middle = _whole_levels((low + high) / 2)
-        fools = trial.is_adversarial(_moved(trial, signs, middle))
+        fools = trial.is_adversarial(_moved(trial, signs, middle), asking=is_shorter)
         low, high = torch.where(fools, low, middle), torch.where(fools, middle, high)
     return torch.where(is_shorter, high, radius)
 

@@ -29,24 +29,19 @@ PUBLISHED_STEP = 0.01
 PUBLISHED_ESTIMATORS = ("triangle", "sigmoid", "arctan", "rga")
 """Spike derivatives of Liu et al. 2024, Appendix E."""
 
-STRONGEST = ("assg", "triangle-detached", "rga")
-SHARPEST = (*STRONGEST, "triangle", "arctan", "pdsg", "hart", "bptr", "straight-through")
-WIDTHS = (
-    "triangle-0.25",
-    "triangle-0.5",
-    "triangle-2",
-    "triangle-3",
-    "rectangle",
-    "exponential",
-    "sigmoid-8",
-    "assg-3.07",
-    "assg-attached",
-    "pdsg-detached",
-    "hart-0.5",
-    "hart-2",
+SHARPEST = (
+    "assg",
+    "triangle-detached",
+    "rga",
+    "triangle",
+    "arctan",
+    "pdsg",
+    "hart",
+    "bptr",
+    "straight-through",
 )
-"""What the strong attacks of `full` differentiate spikes with, the reset attached and detached: who
-is strongest differs from network to network."""
+"""Strong ones of every kind, the reset attached and detached, in the order of preference where
+nothing says who is strongest on the network at hand."""
 
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
@@ -63,10 +58,12 @@ ATTACKS: dict[str, Attack] = {
         APGD(name="apgd10", steps=10),
         APGD(name="apgd50", steps=50),
         APGD(name="apgd50-dlr", steps=50, loss="dlr"),
+        APGD(name="apgd50-f_y", steps=50, loss="f_y"),
         TargetedAPGD(name="apgd50-t", steps=50),
         MIFGSM(name="mifgsm10", steps=10),
         SAPGD(name="sapgd100", steps=100),
         Square(name="square200", steps=200),
+        Square(name="square2000", steps=2000),
         Square(name="square5000", steps=5000),
         RayS(name="rays200", steps=200),
         Counts(name="counts200", steps=10),
@@ -82,10 +79,10 @@ ATTACKS: dict[str, Attack] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wave:
-    """Attacks with the spike derivatives that they are run with, where the target has them."""
+    """Attacks, and with how many spike derivatives they are run: the first of a ranking, or all."""
 
     attacks: tuple[str, ...]
-    estimators: tuple[str, ...] = PUBLISHED_ESTIMATORS
+    first: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,16 +104,20 @@ class Suite:
     estimators: tuple[str, ...] = PUBLISHED_ESTIMATORS
     waves: tuple[Wave, ...] = ()
 
-    def pursuers(self, offered: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
+    @property
+    def ranked(self) -> int:
+        """How many spike derivatives its waves want ranked; 0 where they take all there are."""
+        return max((wave.first or 0 for wave in self.waves), default=0)
+
+    def pursuers(self, ranking: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
         """All waves, in order, each attack with each estimator once.
 
         Args:
-            offered: Spike derivatives of the target; a wave that knows none of them uses all.
+            ranking: Spike derivatives of the target, the strongest first.
             restarts: For attacks with a random start.
         """
         waves = (
-            crossed(wave.attacks, usable(wave.estimators, offered), restarts=restarts)
-            for wave in self.waves
+            crossed(wave.attacks, ranking[: wave.first], restarts=restarts) for wave in self.waves
         )
         return tuple(dict.fromkeys(chain.from_iterable(waves)))
 
@@ -152,6 +153,9 @@ def crossed(
     )
 
 
+PUBLISHED_AND_CARRIED = ("fgsm", "rfgsm", "pgd10", "pgd30", "pgd50", "apgd10", "mifgsm10")
+"""Those of Liu et al. 2024, and MI-FGSM, which carries over best from one model to another."""
+
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
@@ -163,11 +167,20 @@ SUITES: dict[str, Suite] = {
         ),
         Suite(
             name="full",
-            attacks=("fgsm", "rfgsm", "pgd10", "pgd30", "pgd50", "apgd10", "mifgsm10"),
+            attacks=PUBLISHED_AND_CARRIED,
             waves=(
-                Wave(attacks=("apgd50", "sapgd100"), estimators=SHARPEST),
-                Wave(attacks=("apgd50-dlr", "apgd50-t"), estimators=STRONGEST),
-                Wave(attacks=("sapgd100",), estimators=WIDTHS),
+                Wave(attacks=("apgd50", "sapgd100"), first=5),
+                Wave(attacks=("apgd50-dlr", "apgd50-f_y"), first=3),
+                Wave(attacks=("apgd50-t",), first=2),
+                Wave(attacks=("square2000", "rays200")),
+            ),
+        ),
+        Suite(
+            name="exhaustive",
+            attacks=PUBLISHED_AND_CARRIED,
+            waves=(
+                Wave(attacks=("apgd50", "sapgd100")),
+                Wave(attacks=("apgd50-dlr", "apgd50-f_y", "apgd50-t")),
                 Wave(attacks=("square5000", "rays200")),
             ),
         ),
@@ -187,8 +200,10 @@ SUITES: dict[str, Suite] = {
         ),
     )
 }
-"""`paper` is the suite of Liu et al. 2024; `full` contains it, any visited point counted. `events`
-is for recordings: its last six attacks change events by budgets of their own, whatever epsilon."""
+"""`paper` is the suite of Liu et al. 2024; `full` contains it, any visited point counted, and
+pursues what is left with the estimators that a trial on other images ranks first; `exhaustive` does
+so with all of them. `events` is for recordings: its last six attacks change events by budgets of
+their own, whatever epsilon."""
 
 
 def attack_named(name: str) -> Attack:

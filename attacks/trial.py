@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.errors import DataError
 from .lattice import ThreatModel
-from .loss import Loss, cross_entropy, input_gradient, is_fooled
+from .loss import Loss, cross_entropy, input_gradient, is_fooled, is_tied
 from .target import Target
 
 
@@ -25,7 +25,12 @@ class Attempt:
         fooled_any: Whether some visited point was misclassified.
         fooled_last: Whether `last` was.
         broken: The first misclassified point where there is one, else `images`.
-        queries: Forward passes a sample.
+        loss: Cross entropy at `images`.
+        is_tied: Whether several classes share the largest logit there.
+        queries: Forward passes of the batch.
+        asked: Forward passes that a sample took part in until a visited point was misclassified,
+            all of them where none was. Unlike `queries` it does not depend on the batch, whether
+            or not the run stopped early.
         zero_gradients: Share of input gradient entries that were exactly zero, over all gradients
             taken; NaN for an attack that takes none.
     """
@@ -35,7 +40,10 @@ class Attempt:
     fooled_any: Bool[Tensor, " N"]
     fooled_last: Bool[Tensor, " N"]
     broken: Float[Tensor, "N C H W"]
+    loss: Float[Tensor, " N"]
+    is_tied: Bool[Tensor, " N"]
     queries: int
+    asked: Int64[Tensor, " N"]
     zero_gradients: Float[Tensor, " N"]
 
 
@@ -69,7 +77,8 @@ class Trial:
         self._stops = stop_when_all_fooled
         self._top = int(labels.max())
         never = torch.zeros_like(labels, dtype=torch.bool)
-        self._fooled_any = self._fooled_now = self._fooled_last = never
+        self._fooled_any = self._fooled_now = self._fooled_last = self._tied = never
+        self._asked = torch.zeros_like(labels)
         self._seen = self._last = self._best = self._broken = self.images
         self._best_loss = torch.full_like(labels, -torch.inf, dtype=images.dtype)
         self._zeros = torch.zeros_like(self._best_loss)
@@ -111,10 +120,17 @@ class Trial:
             self._record(x, logits)
             return loss(logits, self._labels)
 
-    def is_adversarial(self, x: Float[Tensor, "N C H W"]) -> Bool[Tensor, " N"]:
-        """Asks which samples `x` fools. A query that leaves no record: `x` need not be lawful."""
+    def is_adversarial(
+        self, x: Float[Tensor, "N C H W"], *, asking: Bool[Tensor, " N"] | None = None
+    ) -> Bool[Tensor, " N"]:
+        """Asks which samples `x` fools. A query that leaves no record: `x` need not be lawful.
+
+        Args:
+            x: One image a sample.
+            asking: Samples that need the answer, which the others are not charged for.
+        """
         with torch.no_grad():
-            return is_fooled(self._logits(self.threat.see(x)), self._labels)
+            return is_fooled(self._logits(self.threat.see(x), asking=asking), self._labels)
 
     def slope(
         self, x: Float[Tensor, "N C H W"], *, loss: Loss
@@ -149,7 +165,10 @@ class Trial:
             fooled_any=self._fooled_any,
             fooled_last=self._fooled_last,
             broken=torch.where(_wide(self._fooled_any), self._broken, self._best),
+            loss=self._best_loss,
+            is_tied=self._tied,
             queries=self._queries,
+            asked=self._asked,
             zero_gradients=shares,
         )
 
@@ -162,10 +181,12 @@ class Trial:
         loss = cross_entropy(logits, self._labels).to(self._best_loss)
         is_better = loss > self._best_loss
         self._best = torch.where(_wide(is_better), self._seen, self._best)
+        self._tied = torch.where(is_better, is_tied(logits), self._tied)
         self._best_loss = torch.where(is_better, loss, self._best_loss)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def _logits(self, x: Tensor, *, asking: Tensor | None = None) -> Tensor:
         self._queries += 1
+        self._asked = self._asked + (~self._fooled_any if asking is None else asking)
         logits = self.target(x)
         samples = len(self._labels)
         if logits.ndim != 2 or len(logits) != samples or logits.shape[1] <= self._top:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..attacks.attack import Attack
 from ..attacks.lattice import ThreatModel
-from ..attacks.loss import cross_entropy, is_fooled
+from ..attacks.loss import cross_entropy, is_fooled, is_tied
 from ..attacks.suite import Suite, attack_named, crossed, usable
 from ..attacks.target import Target
 from ..attacks.trial import Attempt
@@ -35,7 +35,7 @@ WIDTH_SWEEP = ("triangle-0.5", "triangle-2")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bench:
-    """Both models side by side, and the rule that they are judged by."""
+    """Models by name, both sides among them, and the rule that they are judged by."""
 
     targets: Mapping[str, Target]
     suite: Suite
@@ -65,7 +65,23 @@ class Bench:
         """Rows of one attack on both models."""
         attempt = self._attack(batch, source, attack)
         own = self._own(batch, attempt, source, attack, role)
-        return pa.concat_tables([own, self._transfer(batch, attempt, source, attack, role)])
+        place = source, other(source), role
+        return pa.concat_tables([own, self._transfer(batch, attempt, place, attack)])
+
+    def carried(
+        self,
+        batch: Batch,
+        *,
+        source: str,
+        attack: Attack,
+        role: str,
+        onto: Sequence[str] = SIDES,
+    ) -> pa.Table:
+        """Rows of the end points of one attack, judged on other models."""
+        attempt = self._attack(batch, source, attack)
+        return pa.concat_tables(
+            self._transfer(batch, attempt, (source, name, role), attack) for name in onto
+        )
 
     def probe(self, batch: Batch, *, side: str, estimators: Sequence[str]) -> pa.Table:
         """Rows that compare each estimator's gradient with how the loss changes."""
@@ -105,7 +121,6 @@ class Bench:
     def _own(
         self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str
     ) -> pa.Table:
-        logits = _logits(self.targets[source], attempt.images)
         found = torch.where(attempt.fooled_last[:, None, None, None], attempt.last, attempt.broken)
         return self._rows(
             batch,
@@ -113,22 +128,22 @@ class Bench:
             (source, source, role),
             attack,
             is_right=~self.suite.fooled(attack, attempt),
-            logits=logits,
+            end=(attempt.is_tied, attempt.loss),
             shown=found,
             fooled_any=attempt.fooled_any,
         )
 
     def _transfer(
-        self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str
+        self, batch: Batch, attempt: Attempt, place: tuple[str, str, str], attack: Attack
     ) -> pa.Table:
-        logits = _logits(self.targets[other(source)], attempt.images)
+        logits = _logits(self.targets[place[1]], attempt.images)
         return self._rows(
             batch,
             attempt,
-            (source, other(source), role),
+            place,
             attack,
             is_right=~is_fooled(logits, batch.labels),
-            logits=logits,
+            end=(is_tied(logits), cross_entropy(logits, batch.labels)),
             shown=attempt.images,
         )
 
@@ -140,10 +155,11 @@ class Bench:
         attack: Attack,
         *,
         is_right: Bool[Tensor, " B"],
-        logits: Float[Tensor, "B K"],
+        end: tuple[Bool[Tensor, " B"], Float[Tensor, " B"]],
         shown: Float[Tensor, "B C H W"],
         fooled_any: Bool[Tensor, " B"] | None = None,
     ) -> pa.Table:
+        """Rows of one attack; `end` is what its end point does: whether it ties, and the loss."""
         source, evaluated_on, role = place
         cells = self.threat.cells
         events = None if cells is None else cells.changed(shown, batch.images)
@@ -160,10 +176,10 @@ class Bench:
             epsilon=self.threat.radius,
             is_right=_numpy(is_right[kept]),
             fooled_any=None if fooled_any is None else _numpy(fooled_any[kept]),
-            is_tied=_numpy(is_tied(logits)[kept]),
+            is_tied=_numpy(end[0][kept]),
             queries=attempt.queries,
             zero_gradients=_numpy(attempt.zero_gradients[kept]),
-            loss=_numpy(cross_entropy(logits, batch.labels)[kept]),
+            loss=_numpy(end[1][kept]),
             events=None if events is None else _numpy(events[kept]),
         )
 
@@ -182,14 +198,10 @@ def members(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
     return config.attacks.members(estimators(config, target), restarts=config.restarts)
 
 
-def pursuers(config: AuditConfig, target: Target) -> tuple[Attack, ...]:
-    """What the suite sends after the samples that its members leave.
-
-    Raises:
-        ConfigError: If the target does not have an estimator that the audit asks for.
-    """
-    offered = target.estimators if config.estimators is None else estimators(config, target)
-    return config.attacks.pursuers(offered, restarts=config.restarts)
+def carriers(config: AuditConfig, source: Target) -> tuple[Attack, ...]:
+    """Attacks of the suite on a network trained apart, with those of the estimators it has."""
+    wanted = config.estimators or config.attacks.estimators
+    return config.attacks.members(usable(wanted, source.estimators), restarts=config.restarts)
 
 
 def estimators(config: AuditConfig, target: Target) -> tuple[str, ...]:
@@ -222,11 +234,6 @@ def second_looks(config: AuditConfig, target: Target) -> dict[str, tuple[Attack,
     widths = [name for name in WIDTH_SWEEP if name in target.estimators and name not in used]
     found = {SEARCH: crossed(SEARCHES, used), WIDTHS: crossed([WIDTH_ATTACK], widths)}
     return {role: attacks for role, attacks in found.items() if attacks}
-
-
-def is_tied(logits: Float[Tensor, "N K"]) -> Bool[Tensor, " N"]:
-    """Whether more than one class has the largest logit."""
-    return (logits == logits.amax(dim=1, keepdim=True)).sum(dim=1) > 1
 
 
 def _logits(target: Target, images: Tensor) -> Tensor:

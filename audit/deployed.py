@@ -1,7 +1,7 @@
 """A checkpoint and a bundle as the two models of an audit, checked to belong together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,25 @@ from ..attacks.lattice import Cells
 from ..core.errors import ConfigError, DataError
 from ..core.files import read_json, sha256
 from ..datasets.frames import FrameConfig
-from ..datasets.images import ImageData, fingerprint
+from ..datasets.images import ImageData, fingerprint, split
 from ..deploy.bundle import SUMS, Bundle, read_bundle
+from ..deploy.lower import lower
+from ..deploy.quantize import Precision, quantize
+from ..deploy.stages import LoweredNetwork, stages
 from ..export.to_nir import to_nir
 from ..sim.classifier import TwinClassifier
-from ..sim.nir_file import read_nir
+from ..sim.graph.file import read_nir
+from ..sim.graph.meta import read_meta
 from ..train.checkpoint import checkpoint_file
 from ..train.checkpoint import load as load_checkpoint
 from ..train.network import SpikingNetwork
 from ..train.run_folder import CONFIG
 from ..train.target import NetworkTarget
 from .config import AuditConfig
+from .ranking import IMAGES
 from .rates import RateMeter
 from .remarks import FRAMES, TRAINED_ON
+from .samples import Samples
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,12 +42,15 @@ class Deployed:
         float_target: It, as attacks see it.
         hardware_target: The chip's integers, as attacks see them.
         context: What an audit writes down about both.
+        stages: By name, what lies between both: the network with ever more of the chip's rounding.
+            Empty where currents last longer than a step.
     """
 
     network: SpikingNetwork
     float_target: NetworkTarget
     hardware_target: TwinClassifier
     context: dict[str, Any]
+    stages: dict[str, LoweredNetwork] = field(default_factory=dict)
 
     @property
     def rates(self) -> dict[str, RateMeter]:
@@ -64,6 +73,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
         network=network,
         float_target=NetworkTarget(network),
         hardware_target=TwinClassifier(opened.program, device=device),
+        stages=_stages(opened, device),
         context={
             **_training(checkpoint),
             "architecture": network.config.architecture,
@@ -73,6 +83,16 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
             "bits": opened.manifest["config"]["bits"],
         },
     )
+
+
+def _stages(bundle: Bundle, device: str) -> dict[str, LoweredNetwork]:
+    graph = read_nir(bundle.nir)
+    graph.metadata = dict(bundle.manifest["metadata"])
+    network = lower(graph, read_meta(graph), allow_approximation=True)
+    chosen, precision = bundle.manifest["scales"], Precision(bits=bundle.manifest["config"]["bits"])
+    factors = chosen["factors"] if isinstance(chosen, Mapping) else {}
+    _, scales = quantize(network, precision=precision, factors=factors)
+    return stages(network, scales, precision=precision, device=device)
 
 
 def _training(checkpoint: Path) -> dict[str, Any]:
@@ -95,6 +115,14 @@ def cells_of(frames: FrameConfig | None) -> Cells | None:
     if frames is None:
         return None
     return Cells(steps=frames.steps, unit=frames.unit, cap=frames.cap)
+
+
+def trial_images(data: ImageData, *, seed: int) -> Samples:
+    """Images of the training part, none of them audited, to rank estimators on."""
+    count = min(IMAGES, len(data.train_labels) - 1)
+    _, part = split(data, seed=seed, holdout=count)
+    keys = np.arange(len(part), dtype=np.int64)
+    return Samples(images=part.images, labels=part.labels, keys=keys)
 
 
 def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None:

@@ -10,7 +10,7 @@ from ..attacks.suite import attack_named
 from .config import AuditConfig
 from .ledger import CONTROL, SEARCH, SUITE, WIDTHS, Ledger
 
-Curve = dict[str, dict[int, Bool[np.ndarray, " N"]]]
+Curve = dict[str, dict[int, Bool[np.ndarray, " curve"]]]
 """Side, level of 255, which samples stand."""
 
 
@@ -67,7 +67,7 @@ class Evidence:
 
     def standing(self, side: str) -> Bool[np.ndarray, " N"]:
         """Clean-correct samples that no visited point of the suite fooled."""
-        return self.ledger.clean_right[side] & ~self.fooled(side)
+        return self.ledger.standing(side)
 
     def names(self, side: str) -> list[str]:
         """Attacks of the suite on a side."""

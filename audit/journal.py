@@ -56,16 +56,36 @@ class Journal:
         Raises:
             FormatError: If the part is there but is no table of ours, or another part's.
         """
-        path, mark = self.folder / f"{name}.parquet", self._mark(name)
-        if path.exists():
-            return _read(path, mark)
+        if self.has(name):
+            return self.read(name)
         table = compute()
-        write_table(path, table.replace_schema_metadata({PART: mark}))
+        write_table(self._path(name), table.replace_schema_metadata({PART: self._mark(name)}))
         return table
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
 
     def _mark(self, name: str) -> bytes:
         """What a part carries inside: a file's name says nothing of what is in it."""
         return f"{name} of {fingerprint(self._identity)}".encode()
+
+    def has(self, name: str) -> bool:
+        """Whether the part called `name` is there."""
+        return self._path(name).exists()
+
+    def read(self, name: str) -> pa.Table:
+        """The part called `name`, which is there.
+
+        Raises:
+            FormatError: If it is no table of ours, or another part's.
+        """
+        return _read(self._path(name), self._mark(name))
+
+    def finish(self, name: str, table: pa.Table) -> None:
+        """Writes a part and deletes those whose names begin with its own: it holds their rows."""
+        write_table(self._path(name), table.replace_schema_metadata({PART: self._mark(name)}))
+        for piece in self.folder.glob(f"{name}-*.parquet"):
+            piece.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Deletes the parts: what they held is in the finished files."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from ..core.errors import DataError
@@ -21,9 +22,12 @@ CELLS = (
 """Crafted on, evaluated on."""
 
 CLEAN, SUITE, CONTROL, CONTINUOUS, CURVE = "clean", "suite", "control", "continuous", "curve"
-SEARCH, WIDTHS, PROBE = "search", "widths", "probe"
+SEARCH, WIDTHS, PROBE, BLACK_BOX = "search", "widths", "probe", "black box"
+SAME, OWN = "same points", "own points"
 """What a row was measured for. Controls, probes, the curve, and second looks at what the suite left
-(gradient-free search, other surrogate widths) stay out of the verdict."""
+(gradient-free search, other surrogate widths) stay out of the verdict; what is carried over from
+networks trained apart is told beside it. Every stage from float to chip meets the same points,
+crafted on the float network, and points of its own."""
 
 SCHEMA = pa.schema(
     [
@@ -54,6 +58,9 @@ zero. `directions`, `misled`: of a probe, random directions that change the loss
 the gradient says otherwise. `events`: of recordings, events added plus events taken away by the
 point that was judged; frame noise changes fractions."""
 
+QUESTION = ("role", "source", "evaluated_on", "attack", "estimator", "restarts", "epsilon")
+"""Columns that rows of different samples share if they answer the same question."""
+
 ROBUST = pa.field("is_robust", pa.bool_(), nullable=False)
 """Right here and right on the clean image: in finished ledgers only."""
 
@@ -74,6 +81,17 @@ def rows(count: int, **columns: Any) -> pa.Table:
         arrays.append(pa.array(values, type=field.type))
     assert not columns, f"unknown columns {sorted(columns)}"
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows of several shards in the order that one would have: by question, then sample."""
+    asked = [
+        pc.fill_null(pc.cast(table[name], pa.string()), "")  # pyright: ignore[reportAttributeAccessIssue]
+        for name in QUESTION
+    ]
+    question = pc.binary_join_element_wise(*asked, "|").combine_chunks().dictionary_encode()  # pyright: ignore[reportAttributeAccessIssue]
+    order = np.lexsort((table["sample"].to_numpy(), question.indices.to_numpy()))
+    return table.take(order).combine_chunks()
 
 
 class Ledger:
@@ -101,6 +119,11 @@ class Ledger:
         )
         return tuple(dict.fromkeys(pairs))
 
+    def sources(self, role: str) -> tuple[str, ...]:
+        """What was attacked in a role, in order."""
+        found = self._columns["source"][self._select({"role": role})].tolist()
+        return tuple(dict.fromkeys(found))
+
     def right(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
         """`is_right` of the rows where every column has its value.
 
@@ -121,6 +144,25 @@ class Ledger:
         """Right there and right on the clean image, for one attack."""
         return self.right(**where) & self.clean_right[str(where["evaluated_on"])]
 
+    def clean_loss(self, side: str) -> Float[np.ndarray, " N"]:
+        """Cross entropy of each clean sample."""
+        return self.loss(role=CLEAN, evaluated_on=side)
+
+    def standing(self, side: str) -> Bool[np.ndarray, " N"]:
+        """Clean-correct samples that no visited point of the suite, white box, has fooled."""
+        kept = self.clean_right[side].copy()
+        for attack, estimator in self.members(SUITE, side, side):
+            kept &= ~self.fooled_any(**_white(side, attack, estimator))
+        return kept
+
+    def largest_loss(self, side: str) -> Float[np.ndarray, " N"]:
+        """Cross entropy at the worst point that the suite, white box, has found."""
+        found = [
+            self.loss(**_white(side, attack, estimator))
+            for attack, estimator in self.members(SUITE, side, side)
+        ]
+        return np.max([self.clean_loss(side), *found], axis=0)
+
     def survivors(
         self, role: str, source: str, evaluated_on: str, *, attacks: Sequence[str] | None = None
     ) -> Bool[np.ndarray, " N"]:
@@ -132,7 +174,7 @@ class Ledger:
         self, role: str, source: str, evaluated_on: str, *, attacks: Sequence[str] | None = None
     ) -> Bool[np.ndarray, " N"]:
         """Right under every attack, whatever the clean image gave."""
-        kept = np.ones(len(self.clean_right[evaluated_on]), dtype=bool)
+        kept = np.ones(len(self.clean_right[SIDES[0]]), dtype=bool)
         for attack, estimator in self.members(role, source, evaluated_on):
             if attacks is None or attack in attacks:
                 kept &= self.right(
@@ -157,7 +199,8 @@ class Ledger:
         """All rows with `is_robust`, as they are published."""
         samples = self._column("sample", {"role": CLEAN, "evaluated_on": SIDES[0]}).tolist()
         clean = {
-            side: dict(zip(samples, self.clean_right[side].tolist(), strict=True)) for side in SIDES
+            name: dict(zip(samples, self._clean(name).tolist(), strict=True))
+            for name in dict.fromkeys(self._columns["evaluated_on"].tolist())
         }
         names = ("sample", "evaluated_on", "is_right")
         columns = (self._rows[name].to_pylist() for name in names)
@@ -181,3 +224,9 @@ class Ledger:
             # Strings with nulls are objects; None is compared by element, too.
             is_chosen &= self._columns[name] == value
         return is_chosen
+
+
+def _white(side: str, attack: str, estimator: str | None) -> dict[str, str | None]:
+    """Where the white-box rows of one attack of the suite stand."""
+    where = {"role": SUITE, "source": side, "evaluated_on": side}
+    return {**where, "attack": attack, "estimator": estimator}

@@ -13,7 +13,7 @@ import numpy as np
 from ..attacks.suite import attack_named
 from .cells import CORNERS, other
 from .evidence import Evidence, Measured, unmeasured
-from .ledger import CONTROL, PROBE, SEARCH, SUITE, WIDTHS
+from .ledger import BLACK_BOX, CONTROL, PROBE, SEARCH, SUITE, WIDTHS
 from .statistics import exceeds, rise, tail
 
 GREY_LEVEL = 128
@@ -135,6 +135,8 @@ def _black_box(evidence: Evidence, side: str) -> Measured:
     if not left.any():
         return unmeasured("the suite leaves no sample")
     carried = evidence.ledger.survivors(SUITE, other(side), side)
+    for source in evidence.ledger.sources(BLACK_BOX):
+        carried &= evidence.ledger.survivors(BLACK_BOX, source, side)
     return _beyond(~carried[left], MISSED)
 
 
@@ -144,7 +146,8 @@ RULES = (
         threshold=MISSED,
         measure=_black_box,
         meaning="Share of the samples left by the model's own gradients, any visited point "
-        "counted, that attacks carried over from the other model break. Above 5 % beyond chance, "
+        "counted, that attacks carried over from the other model, and from networks trained apart "
+        "where there are any, break. Above 5 % beyond chance, "
         "an attacker without access finds what one with it does not: the gradients mislead.",
     ),
     Rule(

@@ -59,10 +59,16 @@ class Samples:
         Raises:
             DataError: If it chooses none.
         """
+        return self.at(np.flatnonzero(is_chosen))
+
+    def at(self, places: Int64[np.ndarray, " chosen"]) -> "Samples":
+        """Those at these places, in their order.
+
+        Raises:
+            DataError: If there are none.
+        """
         return Samples(
-            images=self.images[is_chosen],
-            labels=self.labels[is_chosen],
-            keys=self.keys[is_chosen],
+            images=self.images[places], labels=self.labels[places], keys=self.keys[places]
         )
 
     def first(self, count: int) -> "Samples":

@@ -140,6 +140,22 @@ ALARM = _object(
     }
 )
 
+SAID = _array({"type": "integer", "minimum": 0}, description="Class: clean, adversarial.", least=2)
+
+EXAMPLE = _object(
+    {
+        "kind": {"type": "string", "enum": ["worst", "typical"]},
+        "sample": _count("Index in the test set."),
+        "label": _count("Its class."),
+        "attack": _text("What found it, white box on the chip."),
+        "said": _each_side(SAID, "What the models answered."),
+        "images": _object(
+            {key: {"type": "string"} for key in ("clean", "perturbation", "adversarial")},
+            description="PNG as data: addresses; grey is no change.",
+        ),
+    }
+)
+
 RATE = _object(
     {
         "layer": _text("Name of the layer or population."),
@@ -180,6 +196,29 @@ SCHEMA: Schema = {
                 **_nullable(INTERVAL),
                 "description": "The float network under attacks that need not be 8-bit images.",
             },
+            "black_box": _array(
+                _object(
+                    {
+                        "source": _text("Its name, by which the context knows more of it."),
+                        **dict.fromkeys(SIDES, INTERVAL),
+                    }
+                ),
+                description="Share clean-correct and right under every attack crafted on a network "
+                "that was trained apart from both models; empty without such sources.",
+            ),
+            "waterfall": _array(
+                _object(
+                    {
+                        "stage": _text("float, what is rounded by then, or hardware."),
+                        "clean": INTERVAL,
+                        "same_points": INTERVAL,
+                        "own_points": INTERVAL,
+                    }
+                ),
+                description="From the float network to the chip: accuracy clean, at the points of "
+                "largest loss that the curve's attack finds on the float network, and under the "
+                "curve's attack on the stage itself; empty if not measured.",
+            ),
             "published_rule": {
                 **_nullable(_each_cell(INTERVAL, "")),
                 "description": "Paper suite only: a sample that is wrong without an attack counts "
@@ -216,11 +255,22 @@ SCHEMA: Schema = {
                 _count("Samples."), "Clean samples whose largest logit is shared by two classes."
             ),
             "attacks": _array(ATTACK, description="Each attack with each estimator."),
+            "pursued_with": _each_side(
+                _array({"type": "string"}, description="The strongest first."),
+                "Estimators that the attacks on what was left ranked first.",
+            ),
+            "passes": _each_side(
+                _number("Forward passes.", minimum=0),
+                "A sample, all attacks on the model together, but for the curve.",
+            ),
             "curve": _array(
                 CURVE_POINT, description="White-box accuracy against epsilon.", least=1
             ),
             "curve_attack": _text("What attacked at every point of the curve."),
             "alarms": _array(ALARM, description="Signs of false robustness."),
+            "examples": _array(
+                EXAMPLE, description="Images that fool the chip; empty for what is no picture."
+            ),
             "rates": _each_side(
                 _array(RATE, description="In the order of the layers; empty if not measured."),
                 "How often neurons fire on the clean samples.",

@@ -1,6 +1,6 @@
 """From rows to the numbers of audit.json."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,13 +10,26 @@ from jaxtyping import Int64
 from ..attacks.attack import Attack
 from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
-from ..attacks.target import Target
 from .alarms import alarms
-from .cells import members, pursuers
 from .config import AuditConfig
 from .evidence import Curve, Evidence
-from .ledger import CELLS, CLEAN, CONTINUOUS, SIDES, SUITE, Ledger, cell_name
+from .ledger import (
+    BLACK_BOX,
+    CELLS,
+    CLEAN,
+    CONTINUOUS,
+    CONTROL,
+    OWN,
+    SAME,
+    SEARCH,
+    SIDES,
+    SUITE,
+    WIDTHS,
+    Ledger,
+    cell_name,
+)
 from .statistics import difference, mcnemar_exact, pairs, share, survival
+from .work import staircase
 
 METHODS = {
     "shares": "Wilson score interval",
@@ -32,9 +45,19 @@ def summarize(
     ledger: Ledger,
     curve: Curve,
     labels: Int64[np.ndarray, " N"],
-    targets: Mapping[str, Target],
+    sources: Iterable[str] = (),
+    stages: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Everything in audit.json that follows from the rows."""
+    """Everything in audit.json that follows from the rows.
+
+    Args:
+        config: What was asked.
+        ledger: The rows.
+        curve: Who stands at each epsilon.
+        labels: Classes of the samples.
+        sources: Names of the black boxes.
+        stages: Names of what lies between float network and chip.
+    """
     found = alarms(Evidence(ledger=ledger, curve=curve, labels=labels, config=config))
     return {
         "clean": {side: _share(config, ledger.clean_right[side]) for side in SIDES},
@@ -42,9 +65,12 @@ def summarize(
             cell_name(*cell): _share(config, ledger.survivors(SUITE, *cell)) for cell in CELLS
         },
         "robust_continuous_float": _continuous(config, ledger),
+        "black_box": [_black_box(config, ledger, source) for source in sources],
+        "waterfall": [_stage(config, ledger, name) for name in staircase(stages) if stages],
         "published_rule": _published(config, ledger),
         "ties": {side: ledger.total("is_tied", role=CLEAN, evaluated_on=side) for side in SIDES},
-        "attacks": _attacks(config, ledger, targets),
+        "attacks": _attacks(config, ledger),
+        "passes": {side: _passes(ledger, side) for side in SIDES},
         "curve": _curve(config, curve),
         "alarms": [asdict(alarm) for alarm in found],
         "methods": METHODS,
@@ -80,16 +106,45 @@ def _published(config: AuditConfig, ledger: Ledger) -> dict[str, Any] | None:
     return {cell_name(*cell): _share(config, ledger.unbroken(SUITE, *cell)) for cell in CELLS}
 
 
-def _attacks(
-    config: AuditConfig, ledger: Ledger, targets: Mapping[str, Target]
-) -> list[dict[str, Any]]:
-    ran = {
-        side: (*members(config, targets[side]), *pursuers(config, targets[side])) for side in SIDES
-    }
-    pairs_run = dict.fromkeys((m.name, m.estimator) for side in SIDES for m in ran[side])
+def _black_box(config: AuditConfig, ledger: Ledger, source: str) -> dict[str, Any]:
+    kept = {side: ledger.survivors(BLACK_BOX, source, side) for side in SIDES}
+    return {"source": source, **{side: _share(config, kept[side]) for side in SIDES}}
+
+
+def _stage(config: AuditConfig, ledger: Ledger, name: str) -> dict[str, Any]:
+    right = ledger.right(role=CLEAN, evaluated_on=name)
+    same, own = (
+        right & ledger.unbroken(role, source, name)
+        for role, source in ((SAME, SIDES[0]), (OWN, name))
+    )
+    shares = {"clean": right, "same_points": same, "own_points": own}
+    return {"stage": name, **{key: _share(config, kept) for key, kept in shares.items()}}
+
+
+def _passes(ledger: Ledger, side: str) -> float:
+    """Forward passes a sample of all attacks on a model, but for the curve."""
+    found = [
+        ledger.mean(
+            "queries",
+            role=role,
+            source=side,
+            evaluated_on=side,
+            attack=attack,
+            estimator=estimator,
+        )
+        for role in (SUITE, CONTROL, CONTINUOUS, SEARCH, WIDTHS)
+        for attack, estimator in ledger.members(role, side, side)
+    ]
+    return float(sum(mean or 0.0 for mean in found))
+
+
+def _attacks(config: AuditConfig, ledger: Ledger) -> list[dict[str, Any]]:
+    """Each attack with each estimator, in the order in which they ran."""
+    ran = [pair for side in SIDES for pair in ledger.members(SUITE, side, side)]
     is_of_events = config.cells is not None
     return [
-        _attack(ledger, name, estimator, is_of_events=is_of_events) for name, estimator in pairs_run
+        _attack(ledger, name, estimator, is_of_events=is_of_events)
+        for name, estimator in dict.fromkeys(ran)
     ]
 
 

@@ -16,6 +16,7 @@ from ..core.files import check_writable, read_json, sha256, write_json
 from ..core.progress import SILENT, Tracker
 from ..core.record import versions
 from .config import CURVE_ATTACK, AuditConfig
+from .examples import examples
 from .journal import Journal, fingerprint, sealed, write_table
 from .plan import Plan
 from .rates import RateMeter
@@ -50,6 +51,9 @@ def run(
     out: Path,
     context: Mapping[str, Any],
     rates: Mapping[str, RateMeter] | None = None,
+    sources: Mapping[str, Target] | None = None,
+    stages: Mapping[str, Target] | None = None,
+    trial: Samples | None = None,
     resume: bool = False,
     device: torch.device | str = "cpu",
     tracker: Tracker = SILENT,
@@ -67,6 +71,10 @@ def run(
         context: Written into audit.json and part of its identity: names of network and data,
             hashes of both models and of the data. Weights are known by these hashes alone.
         rates: For "float" and "hardware", what measures spike rates of clean images.
+        sources: By name, networks trained apart from both: attacks on them are carried over. Their
+            weights, too, are known by the context alone.
+        stages: By name and in order, what lies between the float network and the chip.
+        trial: Images that are not audited, to find the estimators that are strongest here.
         resume: Whether to go on with the parts of an earlier run of the same audit, or to return
             it where it is finished. Without it a finished audit is replaced.
         device: Where the targets run.
@@ -78,8 +86,6 @@ def run(
             the suite changes events and the samples are images.
         DataError: If there are fewer images than samples, or images and labels do not fit.
     """
-    if out.suffix != ".json":
-        raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
     if any(attack_named(name).needs_frames for name in config.attacks.attacks):
         config.threat.require_cells()
     plan = Plan(
@@ -87,12 +93,107 @@ def run(
         targets={"float": float_target, "hardware": hardware_target},
         samples=_samples(config, images, labels),
         device=torch.device(device),
+        sources=sources or {},
+        stages=stages or {},
+        trial=trial,
     )
     identity = plan.identity(context)
-    parts = parts_of(out)
-    if resume and not parts.exists() and out.exists():
+    if resume and out.exists() and not parts_of(out).exists():
         return _finished(out, fingerprint(identity))
+    journal = _journal(out, identity, resume=resume)
+    ledger = plan.measure(journal, tracker)
+    assert ledger is not None, "all shards were done"
+    measured = plan.rates(rates or {})
+    audit = {
+        **_setup(plan),
+        **summarize(
+            config,
+            ledger=ledger,
+            curve=plan.curve(ledger),
+            labels=plan.samples.labels,
+            sources=plan.sources,
+            stages=plan.stages,
+        ),
+        "pursued_with": {side: list(names) for side, names in plan.rankings.items()},
+        "examples": examples(config, ledger, plan.samples, plan.targets, device=plan.device),
+        "rates": measured,
+        "remarks": remarks(context, measured),
+        "context": dict(context),
+        "versions": versions(),
+        "fingerprint": fingerprint(identity),
+    }
     samples = samples_of(out)
+    write_table(samples, sealed(ledger.finished(), identity))
+    audit["samples_sha256"] = sha256(samples)
+    write_json(out, check(audit))
+    journal.discard()
+    return AuditResult(audit=audit, path=out, samples=samples)
+
+
+def run_shard(
+    config: AuditConfig,
+    *,
+    shard: int,
+    float_target: Target,
+    hardware_target: Target,
+    images: UInt8[np.ndarray, "N C H W"],
+    labels: Int64[np.ndarray, " labels"],
+    out: Path,
+    context: Mapping[str, Any],
+    sources: Mapping[str, Target] | None = None,
+    stages: Mapping[str, Target] | None = None,
+    trial: Samples | None = None,
+    device: torch.device | str = "cpu",
+    tracker: Tracker = SILENT,
+) -> int:
+    """Does one shard, beside other processes that do others; `run` with `resume` collects them.
+
+    Args:
+        config: As of `run`, like all that follows.
+        shard: Which one, from 0. If it was begun before, that is gone on with.
+        float_target: The float network.
+        hardware_target: The chip's integers.
+        images: Test images.
+        labels: Their classes.
+        out: Where `run` will write: the parts lie beside it.
+        context: Of the whole audit.
+        sources: Networks trained apart.
+        stages: What lies between both models.
+        trial: Images that are not audited.
+        device: Where the targets run.
+        tracker: Shows progress.
+
+    Returns:
+        How many shards are still to be done.
+
+    Raises:
+        ConfigError: If there is no such shard, or what `run` raises.
+        DataError: As `run`.
+    """
+    if not 0 <= shard < config.shards:
+        raise ConfigError(
+            f"expected a shard in 0..{config.shards - 1}, got {shard}; count from 0, or raise "
+            "the number of shards"
+        )
+    plan = Plan(
+        config=config,
+        targets={"float": float_target, "hardware": hardware_target},
+        samples=_samples(config, images, labels),
+        device=torch.device(device),
+        sources=sources or {},
+        stages=stages or {},
+        trial=trial,
+    )
+    journal = _journal(out, plan.identity(context), resume=True)
+    plan.measure(journal, tracker, only=shard)
+    return len(plan.missing(journal))
+
+
+def _journal(out: Path, identity: Mapping[str, Any], *, resume: bool) -> Journal:
+    """The parts beside an output that can be written."""
+    if out.suffix != ".json":
+        raise ConfigError(f"expected an output that ends in .json, got {out}; name it audit.json")
+    samples, parts = samples_of(out), parts_of(out)
     for path in (out, samples):  # before the parts, whose names nobody gave
         check_writable(path)
     if samples.exists() and not (out.exists() or parts.exists()):
@@ -100,29 +201,7 @@ def run(
             f"expected no {samples} without an audit beside it, got one; name another output, or "
             "move it away"
         )
-    journal = Journal(parts, identity=identity, resume=resume)
-    ledger, curve = plan.measure(journal, tracker)
-    measured = plan.rates(rates or {})
-    audit = {
-        **_setup(plan),
-        **summarize(
-            config,
-            ledger=ledger,
-            curve=curve,
-            labels=plan.samples.labels,
-            targets=plan.targets,
-        ),
-        "rates": measured,
-        "remarks": remarks(context, measured),
-        "context": dict(context),
-        "versions": versions(),
-        "fingerprint": fingerprint(identity),
-    }
-    write_table(samples, sealed(ledger.finished(), identity))
-    audit["samples_sha256"] = sha256(samples)
-    write_json(out, check(audit))
-    journal.discard()
-    return AuditResult(audit=audit, path=out, samples=samples)
+    return Journal(parts, identity=identity, resume=resume)
 
 
 def samples_of(out: Path) -> Path:
@@ -140,6 +219,10 @@ def _samples(config: AuditConfig, images: np.ndarray, labels: np.ndarray) -> Sam
     if wanted > len(images):
         raise DataError(
             f"expected at least {wanted} test images, got {len(images)}; ask for fewer samples"
+        )
+    if wanted < config.shards:
+        raise ConfigError(
+            f"expected at most {wanted} shards, one a sample, got {config.shards}; ask for fewer"
         )
     if len(images) != len(labels):
         raise DataError(

@@ -14,6 +14,7 @@ import torch
 from harness import Goal, alternating, hold_memory, one_thread, ratio, report
 
 from spikeproof.attacks.lattice import ThreatModel
+from spikeproof.attacks.loss import cross_entropy
 from spikeproof.attacks.suite import PUBLISHED_ESTIMATORS, attack_named
 from spikeproof.attacks.target import Target
 from spikeproof.audit.cascade import Cascade
@@ -34,7 +35,7 @@ from spikeproof.train.target import NetworkTarget
 NETWORKS = {"fragile": ("vanilla", 4, 64 / 255), "robust": ("at", 4, 32 / 255)}
 """Method, epochs, epsilon: one that falls altogether, and one of which two thirds stand. What
 stands has to meet every attack, so that no cascade costs less than its share."""
-SAMPLES, BATCH, ROUNDS = 200, 50, 3
+SAMPLES, BATCH, ROUNDS = 200, 25, 3
 ENSEMBLE = [replace(attack_named("pgd10-scaled"), estimator=name) for name in PUBLISHED_ESTIMATORS]
 
 
@@ -65,12 +66,13 @@ def pursuit(target: Target, data: ImageData, epsilon: float, batch: int = BATCH)
     )
 
 
-def clean_right(target: Target, data: ImageData) -> np.ndarray:
-    """Which test images are right without an attack."""
+def clean(target: Target, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
+    """Which test images are right without an attack, and their losses."""
     images = torch.from_numpy(data.test_images[:SAMPLES]).to(torch.float32) / 255
+    labels = torch.from_numpy(data.test_labels[:SAMPLES])
     with torch.no_grad():
-        found = predictions(target(images))
-    return found.numpy() == data.test_labels[:SAMPLES]
+        logits = target(images)
+    return (predictions(logits) == labels).numpy(), cross_entropy(logits, labels).numpy()
 
 
 def everything(cascade: Cascade, right: np.ndarray) -> tuple[np.ndarray, int]:
@@ -92,10 +94,10 @@ def everything(cascade: Cascade, right: np.ndarray) -> tuple[np.ndarray, int]:
     return left, spent
 
 
-def pursued(cascade: Cascade, right: np.ndarray) -> tuple[np.ndarray, int]:
+def pursued(cascade: Cascade, right: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, int]:
     """The same by cascade."""
-    stages = list(cascade.after_each(ENSEMBLE, right))
-    return stages[-1][1], sum(spent for *_, spent in stages)
+    stages = list(cascade.after_each(ENSEMBLE, right, loss=loss))
+    return stages[-1].left, sum(stage.passes for stage in stages)
 
 
 def main() -> None:
@@ -109,12 +111,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             network, chip = trained(data, method, epochs, Path(folder))
         sides = [("float", network), ("chip", chip)]
-        cascade, right = pursuit(network, data, epsilon), clean_right(network, data)
-        (left, passes), (again, fewer) = everything(cascade, right), pursued(cascade, right)
+        cascade, (right, loss) = pursuit(network, data, epsilon), clean(network, data)
+        (left, passes), (again, fewer) = everything(cascade, right), pursued(cascade, right, loss)
         seconds = alternating(
             {
                 "everything": lambda c=cascade, r=right: everything(c, r),
-                "cascade": lambda c=cascade, r=right: pursued(c, r),
+                "cascade": lambda c=cascade, r=right, k=loss: pursued(c, r, k),
             },
             rounds=ROUNDS,
             warm_up=0,

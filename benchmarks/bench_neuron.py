@@ -11,8 +11,8 @@ from harness import Goal, alternating, hold_memory, one_thread, ratio, report
 from peers import PEERS, VERSIONS, Layer
 from torch import Tensor
 
-from spikeproof.sim.estimators import TRAINING, estimator
-from spikeproof.sim.neuron import KERNELS, integrate_and_fire
+from spikeproof.sim.gradients.estimators import TRAINING, estimator
+from spikeproof.sim.neurons.neuron import KERNELS, integrate_and_fire
 
 SHAPE = (8, 8, 64, 32, 32)
 """T N C H W: 16 MiB of float32."""

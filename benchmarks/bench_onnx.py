@@ -1,9 +1,16 @@
-"""What do ONNX files cost under onnxruntime, against torch and against the twin in the same run?"""
+"""What do ONNX files cost under onnxruntime, against torch and against the twin in the same run?
+
+`linear` is what convolutions, dense layers and pools cost under onnxruntime without any neuron: no
+float file can cost less. onnxruntime's convolutions are no faster than torch's, and its operations
+on single values run through the whole memory once each, while torch's kernel computes all steps of
+neurons in the cache.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+import nir
 import numpy as np
 import torch
 from harness import Goal, alternating, hold_memory, one_thread, ratio, report
@@ -11,13 +18,14 @@ from harness import Goal, alternating, hold_memory, one_thread, ratio, report
 from spikeproof.datasets.images import load
 from spikeproof.deploy.lower import lower
 from spikeproof.deploy.quantize import Precision, quantize
+from spikeproof.export.float_linear import LINEAR, Place
 from spikeproof.export.float_onnx import network_onnx
 from spikeproof.export.integer_onnx import classifier_onnx
-from spikeproof.export.onnx_scope import open_session
+from spikeproof.export.onnx_scope import Scope, open_session
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
 ROUNDS, BATCHES, MOST = 15, (1, 32), 0.60
@@ -73,10 +81,12 @@ def calls(config: NetworkConfig, count: int) -> Calls:
     graph = to_nir(made)
     program, _ = quantize(lower(graph, read_meta(graph)), precision=Precision(), factors={})
     twin, given = TwinClassifier(program), torch.from_numpy(unit)
-    session = open_session(network_onnx(graph, NirNetwork(graph, read_meta(graph))))
+    floats = NirNetwork(graph, read_meta(graph))
+    session = open_session(network_onnx(floats))
     found: Calls = {
         "torch": lambda: made(given),
         "onnx": lambda: session.run(["logits"], {"images": unit})[0],
+        "linear": linear(graph, floats, levels),
         "twin": lambda: twin(given),
     }
     for how in ("integer", "float32"):
@@ -86,12 +96,52 @@ def calls(config: NetworkConfig, count: int) -> Calls:
     return found
 
 
+def linear(
+    graph: nir.NIRGraph, network: NirNetwork, levels: np.ndarray
+) -> Callable[[], list[np.ndarray]]:
+    """Every convolution and dense layer alone, on what reaches it, one after the other."""
+    train, sessions = network.encode(torch.from_numpy(levels)), []
+    for name, layer in network.layers.items():
+        node = graph.nodes[name]
+        if layer is None or not isinstance(node, nir.Conv2d | nir.Affine):
+            continue
+        (source,) = network.sources[name]
+        x = network.values({network.input: train}, [source])[source].flatten(0, 1).numpy()
+        maps = None
+        if isinstance(graph.nodes[source], nir.Flatten):
+            maps = network.layers[network.sources[source][0]]
+        place = Place(
+            fields=vars(node),
+            before=x.shape[1:],
+            after=layer.shape,
+            flattened=None if maps is None else maps.shape,
+        )
+        sessions.append((single(place, type(node)), x))
+    return lambda: [session.run(["y"], {"x": x})[0] for session, x in sessions]
+
+
+def single(place: Place, kind: type[nir.NIRNode]) -> Any:
+    """One linear node, ready to run."""
+    scope = Scope()
+    scope.rename(LINEAR[kind](scope, place, "x"), "y")
+    ends = {
+        name: (np.float32, ["B", *shape])
+        for name, shape in (("x", place.before), ("y", place.after))
+    }
+    return open_session(
+        scope.model(
+            name="one", doc="", inputs={"x": ends["x"]}, outputs={"y": ends["y"]}, metadata={}
+        )
+    )
+
+
 def check_equal(found: Calls, rates: dict[str, float]) -> None:
     """Both sides compute the same, and every layer fires."""
     assert min(rates.values()) > 0.01, rates
     answers = {
         name: np.asarray(call().detach() if name in ("torch", "twin") else call())
         for name, call in found.items()
+        if name != "linear"
     }
     assert (answers["torch"].argmax(1) == answers["onnx"].argmax(1)).mean() > 0.9
     for how in ("integer", "float32"):
@@ -114,6 +164,9 @@ def main() -> None:
                 details[label] = {
                     "seconds": seconds,
                     "onnx of torch": of_torch,
+                    "convolutions and dense layers alone, onnx of torch": ratio(
+                        seconds, "linear", "torch"
+                    ),
                     **{f"{k} of twin": ratio(seconds, k, "twin") for k in timed if "integers" in k},
                 }
                 for key, value in details[label].items():

@@ -10,8 +10,8 @@ from networks import SMALL, VGG11, network
 from torch import Tensor
 
 from spikeproof.sim.classifier import LEVELS, TwinClassifier
-from spikeproof.sim.estimators import estimator
-from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.gradients.estimators import estimator
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 from spikeproof.sim.program import Program
 
 Network = Callable[[Tensor], Tensor]

@@ -14,8 +14,8 @@ from harness import Goal, one_thread, report, timed
 from networks import SMALL, SOURCE, network
 
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.lava_cleanup import end_session
-from spikeproof.sim.netx_write import write_netx
+from spikeproof.sim.netx.write import write_netx
+from spikeproof.sim.oracle.cleanup import end_session
 from spikeproof.sim.parity import OFFSET, back_to_back
 from spikeproof.sim.program import Program
 

@@ -1,10 +1,10 @@
-"""What one other framework makes of NIR files, and writes as one; a process of its own runs this.
+"""What one other framework makes of our NIR files; a process of its own runs this.
 
     foreign_readers.py NAME FOLDER
 
 Of each `K.nir` in FOLDER with `K.npz` (`train` [T, N, *shape] and `dt`), `K.NAME.npz` gets the
-`outputs` [T, N, K]; `NAME.nir` is a file of the framework's own, `NAME.npz` its train and outputs.
-What goes wrong is written as `error`. Only what the framework itself needs is imported.
+`outputs` [T, N, K]. What goes wrong is written as `error`. Only what the framework itself needs is
+imported.
 """
 
 # pyright: reportMissingImports=false
@@ -16,10 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-STEPS, BATCH, INPUTS, HIDDEN, CLASSES = 12, 5, 6, 9, 3
-THETA = 0.7
-DECAY = 0.75
 
 
 def snntorch_reads(path: Path, train: torch.Tensor, dt: float) -> torch.Tensor:
@@ -92,104 +88,6 @@ def stepwise(network: Any, train: torch.Tensor) -> torch.Tensor:
     return torch.stack(outputs)
 
 
-def snntorch_writes(path: Path, sample: torch.Tensor) -> Any:
-    """Reset to zero, as only that is what NIR says."""
-    import nir
-    import snntorch
-    from snntorch.export_nir import export_to_nir
-
-    neurons = snntorch.Leaky(
-        beta=torch.full((HIDDEN,), DECAY),  # nir refuses what is not of the layer's shape
-        threshold=torch.full((HIDDEN,), THETA),
-        init_hidden=True,
-        reset_mechanism="zero",
-        reset_delay=False,
-    )
-    network = torch.nn.Sequential(first(), neurons, last())
-    nir.write(path, export_to_nir(network, sample[0]))
-    neurons.reset_mem()
-    return lambda train: torch.stack([network(x) for x in train])
-
-
-def spikingjelly_writes(path: Path, sample: torch.Tensor) -> Any:
-    """Hard reset, the input not decayed."""
-    import nir
-    from spikingjelly.activation_based import functional, neuron
-    from spikingjelly.activation_based.nir_exchange import export_to_nir
-
-    neurons = neuron.LIFNode(tau=1 / (1 - DECAY), decay_input=False, v_threshold=THETA, v_reset=0.0)
-    network = torch.nn.Sequential(first(), neurons, last())
-    nir.write(path, export_to_nir(network, sample, dt=1.0))
-    functional.reset_net(network)
-    return lambda train: torch.stack([network(x) for x in train])
-
-
-def norse_writes(path: Path, sample: torch.Tensor) -> Any:
-    """The LIF box, whose dt·tau_mem_inv is 1 − λ."""
-    import nir
-    import norse.torch as norse
-
-    parameters = norse.LIFBoxParameters(
-        tau_mem_inv=torch.tensor((1 - DECAY) / 0.001), v_th=torch.tensor(THETA / 4)
-    )
-    network = norse.SequentialState(first(), norse.LIFBoxCell(parameters, dt=0.001), last())
-    nir.write(path, norse.to_nir(network, sample))
-    return lambda train: stepwise(network, train)
-
-
-def sinabs_writes(path: Path, sample: torch.Tensor) -> Any:
-    """Integrate and fire, which subtracts and may fire several times a step."""
-    import nir
-    import sinabs.layers as layers
-    import sinabs.nir
-
-    neurons: Any = layers.IAFSqueeze(batch_size=1, spike_threshold=torch.tensor(THETA))
-    network = torch.nn.Sequential(first(), neurons, last())
-    nir.write(path, sinabs.nir.to_nir(network, sample[:1]))
-
-    def run(train: torch.Tensor) -> torch.Tensor:
-        outputs = []
-        for each in train.unbind(1):
-            neurons.reset_states()
-            outputs.append(network(each))
-        return torch.stack(outputs, dim=1)
-
-    return run
-
-
-def rockpool_writes(path: Path, sample: torch.Tensor) -> Any:
-    """LIF with a synapse, which subtracts."""
-    import nir
-    from rockpool.nn.combinators import Sequential
-    from rockpool.nn.modules import LIFTorch, LinearTorch
-    from rockpool.nn.modules.torch.nir import to_nir
-
-    network = Sequential(
-        LinearTorch((INPUTS, HIDDEN)), LIFTorch((HIDDEN,)), LinearTorch((HIDDEN, CLASSES))
-    )
-    nir.write(path, to_nir(network, sample[:, None]))
-    return lambda train: network(train.transpose(0, 1))[0].transpose(0, 1)
-
-
-WRITERS: dict[str, Callable[[Path, torch.Tensor], Any]] = {
-    "spikingjelly": spikingjelly_writes,
-    "snntorch": snntorch_writes,
-    "norse": norse_writes,
-    "sinabs": sinabs_writes,
-    "rockpool": rockpool_writes,
-}
-
-
-def first() -> torch.nn.Linear:
-    """From inputs to neurons."""
-    return torch.nn.Linear(INPUTS, HIDDEN)
-
-
-def last() -> torch.nn.Linear:
-    """From neurons to what is read."""
-    return torch.nn.Linear(HIDDEN, CLASSES)
-
-
 def attempt(call: Callable[[], dict[str, np.ndarray]], path: Path) -> None:
     """Writes what a call gives, or how it failed: any exception is a finding here."""
     try:
@@ -214,20 +112,11 @@ def read(name: str, model: Path) -> dict[str, np.ndarray]:
     return {"outputs": found.numpy(), "how": np.array(how)}
 
 
-def write(name: str, folder: Path) -> dict[str, np.ndarray]:
-    """One file of its own, and what it does."""
-    torch.manual_seed(0)
-    train = torch.rand(STEPS, BATCH, INPUTS) * 2
-    run = WRITERS[name](folder / f"{name}.nir", train[0])
-    return {"train": train.numpy(), "outputs": run(train).numpy()}
-
-
 def main(name: str, folder: Path) -> None:
-    """Reads all files, and writes one."""
+    """Reads all files."""
     with torch.no_grad():
         for model in sorted(folder.glob("[0-9].nir")):
             attempt(partial(read, name, model), folder / f"{model.stem}.{name}.npz")
-        attempt(partial(write, name, folder), folder / f"{name}.npz")
 
 
 if __name__ == "__main__":

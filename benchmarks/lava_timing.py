@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeproof.sim.lava_cleanup import name_shared_memory
-from spikeproof.sim.lava_shim import import_netx
+from spikeproof.sim.oracle.cleanup import name_shared_memory
+from spikeproof.sim.oracle.shim import import_netx
 
 
 def seconds_of(network: Path, train: np.ndarray, *, interval: int, offset: int, bits: int) -> float:

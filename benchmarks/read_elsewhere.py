@@ -19,23 +19,22 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from foreign_readers import READERS, STEPS
+from foreign_readers import READERS
+from foreign_writers import STEPS, WRITERS, Written
 
 from spikeproof.core.errors import SpikeproofError
 from spikeproof.core.files import write_json, write_text
 from spikeproof.core.record import versions
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_file import write_nir
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
 DOCS = Path(__file__).parents[1] / "docs"
-CHILD = Path(__file__).with_name("foreign_readers.py")
+CHILDREN = [Path(__file__).with_name(f"foreign_{what}.py") for what in ("readers", "writers")]
 CLOSE = 1e-4
 """Largest difference of an output, in the largest output, that float32 explains."""
 SAMPLES = 4
-WRITTEN_DT = {"snntorch": 1e-4, "norse": 1e-3, "rockpool": 1e-3}
-"""The time step that a framework assumes when it writes; the others are given or assume 1."""
 TITLES = {
     "spikingjelly": "SpikingJelly",
     "snntorch": "snnTorch",
@@ -120,20 +119,23 @@ def write_ours(folder: Path) -> dict[str, np.ndarray]:
     return expected
 
 
-def read_theirs(folder: Path, name: str) -> Outcome:
-    """A file of a framework, read by us."""
-    theirs = np.load(folder / f"{name}.npz")
+def read_theirs(path: Path, written: Written) -> Outcome:
+    """A file of a framework, read by us; `path` lacks its ending."""
+    theirs = np.load(f"{path}.npz")
     if "error" in theirs:
         return Outcome(verdict="none", detail=f"it writes none: {theirs['error']}")
-    given = {"steps": STEPS, "encoding": "frames", "readout": "membrane", "reset": "zero"}
+    given = {"steps": STEPS, "encoding": "frames", "readout": "membrane", **written.given}
     try:
-        network = NirNetwork.load(
-            folder / f"{name}.nir", dtype=torch.float64, dt=WRITTEN_DT.get(name, 1.0), **given
-        )
+        network = NirNetwork.load(Path(f"{path}.nir"), dtype=torch.float64, **given)
         ours = outputs_of(network, torch.from_numpy(theirs["train"]).double())
     except SpikeproofError as error:
         return Outcome(verdict="refused", detail=str(error))
-    return _verdict(theirs["outputs"], ours)
+    outcome = _verdict(theirs["outputs"], ours)
+    told = " ".join(
+        f"--{key} {value:g}" if key == "dt" else f"--{key} {value}"
+        for key, value in written.given.items()
+    )
+    return replace(outcome, detail=f"{outcome.detail}; {told}")
 
 
 def outputs_of(network: NirNetwork, train: torch.Tensor) -> np.ndarray:
@@ -171,11 +173,12 @@ def _verdict(found: np.ndarray, expected: np.ndarray) -> Outcome:
 
 
 def run(name: str, folder: Path, path: str | None) -> None:
-    """Lets a framework read and write, in a process of its own."""
+    """Lets a framework read and write, in processes of its own."""
     more = {"PYTHONPATH": path} if path else {}
-    command = [sys.executable, str(CHILD), name, str(folder)]
-    log = (folder / f"{name}.log").open("w")
-    subprocess.run(command, env={**os.environ, **more}, stdout=log, stderr=log, check=True)
+    for child in CHILDREN:
+        command = [sys.executable, str(child), name, str(folder)]
+        with (folder / f"{name}.log").open("w") as log:
+            subprocess.run(command, env={**os.environ, **more}, stdout=log, stderr=log, check=True)
 
 
 def used(name: str, path: str | None) -> str:
@@ -206,13 +209,19 @@ Read in the readers' code, for the versions below.
   ours.
 - **snnTorch** takes no `dt` and assumes 1e-4 for LIF, so that λ and gain of a file with `dt = 1`
   are lost. IF becomes `Leaky(beta=0.9)` with subtractive reset, and where it answers spikes and
-  membrane the next layer cannot take both.
+  membrane the next layer cannot take both. Its own reset by subtraction is not NIR's: from a
+  membrane that stays above its threshold it takes another one at the next step before it compares,
+  and by default (`reset_delay=True`) the reset comes a step late.
 - **Norse** takes `dt`. IF is right. LIF becomes a box without `r`, so that the input weighs 1 − λ
   of what it should. Of a residual network it answers another node's output.
 - **Sinabs** 3.1 asks for nir up to 1.0.4, whose neurons have no `v_reset`: it cannot open files
-  that hold one. Its own IF subtracts, which its file does not say: read with a hard reset, as NIR
-  has it, it is another network.
-- **Rockpool** has no IF and no convolutions in NIR, and writes LIF as CubaLIF.
+  that hold one. Its own IF subtracts, which its file does not say (`--reset subtract`), and fires
+  several times a step unless it is told to fire once: NIR's neurons fire once. It writes maps only
+  after `NIRGraph.infer_types`, which states a wrong size behind a rectangular kernel; we compute
+  sizes ourselves.
+- **Rockpool** has no IF and no convolutions in NIR, and writes LIF as CubaLIF without `w_in`: its
+  own synapse adds all of its input, the one that it writes 1 − exp(−dt/tau_syn) of it, so that no
+  reader can get its network from the file.
 - Norse and snnTorch keep `Flatten(0, -1)` as it is, though NIR counts axes without the batch:
   *only without a batch axis* says where a batch does not go through.
 - Norse writes numbers without a shape, which `nir.write` 1.0.8 refuses.
@@ -221,12 +230,12 @@ Read in the readers' code, for the versions below.
 
 
 def write(
-    ours: dict[str, dict[str, Outcome]], theirs: dict[str, Outcome], ran: dict[str, str]
+    ours: dict[str, dict[str, Outcome]], theirs: dict[str, dict[str, Outcome]], ran: dict[str, str]
 ) -> None:
     """The record, and the same for people."""
     record = {
         "reading ours": {n: {t: vars(o) for t, o in row.items()} for n, row in ours.items()},
-        "reading theirs": {name: vars(outcome) for name, outcome in theirs.items()},
+        "reading theirs": {n: {t: vars(o) for t, o in row.items()} for n, row in theirs.items()},
         "used": ran,
         "versions": versions(),
     }
@@ -242,8 +251,12 @@ def write(
             lines.append(
                 f"| {title} | {TITLES[name]} | {row[title].verdict} | {_cell(row[title].detail)} |"
             )
-    lines += ["", "## Their files", "", "| writer | we read | |", "|---|---|---|"]
-    lines += [f"| {TITLES[n]} | {o.verdict} | {_cell(o.detail)} |" for n, o in theirs.items()]
+    lines += ["", "## Their files", "", "| writer | network | we read | |", "|---|---|---|---|"]
+    for name, row in theirs.items():
+        lines += [
+            f"| {TITLES[name]} | {title} | {outcome.verdict} | {_cell(outcome.detail)} |"
+            for title, outcome in row.items()
+        ]
     lines += [
         "",
         *NOTES.splitlines(),
@@ -274,7 +287,10 @@ def main() -> None:
                 title: _compared(folder / f"{k}.{name}.npz", value)
                 for k, (title, value) in enumerate(expected.items())
             }
-            theirs[name] = read_theirs(folder, name)
+            theirs[name] = {
+                written.title: read_theirs(folder / f"{name}.{k}", written)
+                for k, written in enumerate(WRITERS[name])
+            }
     write(ours, theirs, {name: used(name, paths.get(name)) for name in READERS})
     print((DOCS / "readers.md").read_text())
 

@@ -7,7 +7,7 @@ from importlib import import_module
 import torch
 from harness import one_thread, timed
 
-from spikeproof.sim.lava_shim import import_netx
+from spikeproof.sim.oracle.shim import import_netx
 
 NEURON = {"threshold": 1.25, "current_decay": 1.0, "voltage_decay": 0.03}
 

@@ -7,7 +7,7 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, device_named, radius
+from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device, radius
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _opened(
     names = [path.name for path in networks]
     if len(set(names)) < len(names):
         names = [str(path) for path in networks]
-    used = device_named(device)
+    used = full_float_device(device)
     targets = {
         name: NetworkTarget(load_network(path).to(used), name=name, estimator_name=estimator)
         for name, path in zip(names, networks, strict=True)

@@ -8,7 +8,17 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, device_named, number, radius
+from .options import (
+    Data,
+    Device,
+    Epsilon,
+    Json,
+    Out,
+    Seed,
+    full_float_device,
+    number,
+    radius,
+)
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -50,7 +60,7 @@ def sweep(
     size = radius(epsilon, frames)
     config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=size)
     read = load(data, limit=limit, frames=frames, tracker=RichTracker())
-    used = device_named(device)
+    used = full_float_device(device)
     found = run(config, recipe, read, out, device=used, tracker=RichTracker())
     rows = {f"λ = {row['penalty_weight']:g}": row for row in found}
     asked = {"preset": preset, "config": recipe.train.to_dict(), "data": _named(read, data)}
@@ -81,7 +91,7 @@ def cost(
 
     check_format(format_)
     recipes = {name: _recipe(name, set_, seed) for name in presets}
-    read, used = _read(data, limit, recipes), device_named(device)
+    read, used = _read(data, limit, recipes), full_float_device(device)
     found = run(recipes, read, device=used, tracker=RichTracker())
     rows = {row["method"]: row for row in found}
     numbers = {"rows": found, "device": used, "data": _named(read, data)}
@@ -120,7 +130,7 @@ def methods(
     recipes = {name: _recipe(name, set_, numbered[0]) for name in presets}
     size = radius(epsilon, _frames(recipes))
     config = MethodsConfig(seeds=numbered, samples=samples, epsilon=size, noise=noise)
-    read, used = _read(data, limit, recipes), device_named(device)
+    read, used = _read(data, limit, recipes), full_float_device(device)
     found = compare_methods(config, recipes, read, out, device=used, tracker=RichTracker())
     write_text(out / "methods.md", table(found) + "\n")
     rows = {

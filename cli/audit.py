@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Epsilon, Json, Seed, check_suffix, device_named, radius, show
+from .options import (
+    Data,
+    Device,
+    Epsilon,
+    Json,
+    Seed,
+    check_suffix,
+    full_float_device,
+    radius,
+    show,
+)
 from .progress import RichTracker
 
 
@@ -16,14 +26,30 @@ def audit(
     hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
-    suite: Annotated[str, typer.Option(help="quick, paper, full or events.")] = "quick",
+    suite: Annotated[
+        str, typer.Option(help="quick, paper, full or exhaustive; events, for recordings.")
+    ] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Epsilon = None,
     norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint trained apart (preset *-source-*), as often as wanted."),
+    ] = None,
+    estimators: Annotated[
+        str | None, typer.Option(help="Spike derivatives to attack with, as in triangle,rga.")
+    ] = None,
+    restarts: Annotated[int, typer.Option(help="Runs of attacks with a random start.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Every batch is padded to it.")] = 32,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
-    shards: Annotated[int, typer.Option(help="1; more are not in this version.")] = 1,
-    engine: Annotated[str, typer.Option(help="local; ray is not in this version.")] = "local",
+    shards: Annotated[int, typer.Option(help="Cuts the samples into so many parts.")] = 1,
+    shard: Annotated[
+        int | None, typer.Option(help="Does this part alone, from 0; --resume then collects.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")
+    ] = "local",
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -34,8 +60,15 @@ def audit(
     --samples 1000 --out runs/c/audit.json
     """
     from ..audit.config import AuditConfig
-    from ..audit.deployed import cells_of, check_data, data_context, load_deployed
-    from ..audit.validate import run
+    from ..audit.deployed import (
+        cells_of,
+        check_data,
+        data_context,
+        load_deployed,
+        trial_images,
+    )
+    from ..audit.sources import load_sources
+    from ..audit.validate import run, run_shard
     from ..datasets.images import load
 
     config = AuditConfig(
@@ -45,6 +78,9 @@ def audit(
         norm=norm,
         seed=seed,
         curve_samples=curve_samples,
+        estimators=None if estimators is None else tuple(estimators.split(",")),
+        restarts=restarts,
+        batch_size=batch_size,
         shards=shards,
         engine=engine,
     )
@@ -54,25 +90,36 @@ def audit(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "
             "with --resume"
         )
-    used, tracker = device_named(device), RichTracker()
+    used, tracker = full_float_device(device), RichTracker()
     deployed = load_deployed(checkpoint, hardware, device=used)
     frames = deployed.network.config.frames
     config = replace(config, epsilon=radius(epsilon, frames), cells=cells_of(frames))
     read = load(data, frames=frames, tracker=tracker)
     check_data(deployed, read, config)
-    result = run(
-        config,
-        float_target=deployed.float_target,
-        hardware_target=deployed.hardware_target,
-        images=read.test_images,
-        labels=read.test_labels,
-        out=out,
-        context={**deployed.context, **data_context(read, frames)},
-        rates=deployed.rates,
-        resume=resume,
-        device=used,
-        tracker=tracker,
-    )
+    apart = load_sources(source, checkpoint, device=used) if source else None
+    question: dict[str, Any] = {
+        "float_target": deployed.float_target,
+        "hardware_target": deployed.hardware_target,
+        "images": read.test_images,
+        "labels": read.test_labels,
+        "out": out,
+        "context": {
+            **deployed.context,
+            **data_context(read, frames),
+            **({} if apart is None else apart.context),
+        },
+        "sources": {} if apart is None else apart.targets,
+        "stages": deployed.stages,
+        "trial": trial_images(read, seed=seed),
+        "device": used,
+        "tracker": tracker,
+    }
+    if shard is not None:
+        left = run_shard(config, shard=shard, **question)
+        said = f"{left} of {shards} shards left" if left else "all shards done: run with --resume"
+        show({"shard": shard, "left": left}, as_json=json, lines=[f"shard {shard} done, {said}"])
+        return
+    result = run(config, rates=deployed.rates, resume=resume, **question)
     show(
         result.audit,
         as_json=json,
@@ -98,5 +145,10 @@ def matrix(audit: dict[str, Any]) -> list[str]:
             estimate(robust["hardware_on_float"]),
             estimate(robust["hardware_on_hardware"]),
         ),
+        *(
+            (box["source"], estimate(box["float"]), estimate(box["hardware"]))
+            for box in audit["black_box"]
+        ),
     ]
-    return [f"{name:18} {left:26} {right:26}".rstrip() for name, left, right in rows]
+    wide = max(18, *(len(name) for name, *_ in rows))
+    return [f"{name:{wide}} {left:26} {right:26}".rstrip() for name, left, right in rows]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, full_float_device, show
 from .stations import EPSILON, Stations
 
 METHODS: dict[str, str] = {"vanilla": "vanilla", "at": "AT", "srstar": "SR*"}
@@ -31,7 +31,7 @@ def demo(
     # As Ctrl-C: what is raised here ends the workers, who would otherwise work on as orphans.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    used = device_named(device)
+    used = full_float_device(device)
     ways = {
         method: Stations(method=method, label=label, folder=out / method, seed=seed, device=used)
         for method, label in METHODS.items()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Epsilon, Json, Out, Seed, device_named, radius, show
+from .options import Device, Epsilon, Json, Out, Seed, full_float_device, radius, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ NOT_YET = "it is not in this version"
 def deploy(
     model: Annotated[Path, typer.Argument(help="A .nir file.")],
     out: Out,
-    chip: Annotated[str, typer.Option(help="Which chip.")] = "loihi2",
+    chip: Annotated[
+        str, typer.Option(help="loihi1, loihi2, or a .toml file that describes one.")
+    ] = "loihi2",
+    must_fit: Annotated[
+        bool, typer.Option("--require-fit", help="Refuse a network that does not fit the chip.")
+    ] = False,
     bits: Annotated[int, typer.Option(help="Bits of a weight, 2 to 8.")] = 8,
     calibrate: Annotated[
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
@@ -62,7 +67,7 @@ def deploy(
     from ..deploy.deployment import DeployConfig, frames_of, run
     from ..deploy.scale import SearchConfig
 
-    device_named(device)
+    full_float_device(device)
     for name, asked in (("finetune", finetune), ("data", data)):
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
@@ -77,6 +82,7 @@ def deploy(
             search=SearchConfig(epsilon=radius(epsilon, frames), seed=seed),
             allow_approximation=allow_approximation,
             onnx=onnx_sums if onnx else None,
+            require_fit=must_fit,
         ),
         model,
         out,
@@ -105,6 +111,8 @@ def held_out(
 
 
 def _lines(out: Path, report: dict[str, Any]) -> list[str]:
+    from ..deploy.fit import lines as fit_lines
+
     header = (
         f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate"
     )
@@ -115,7 +123,7 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
         for p in report["populations"]
     ]
     remarks = [f"note: {remark}" for remark in report["remarks"]]
-    return [f"wrote {out}", header, *rows, *remarks]
+    return [f"wrote {out}", header, *rows, *remarks, *fit_lines(report["fit"])]
 
 
 def _scale(population: dict[str, Any]) -> str:

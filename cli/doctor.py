@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, full_float_device, show
 
 OPTIONAL = ("aedat", "dv-processing", "expelliarmus", "onnx", "onnxruntime", "ray", "tensorboardX")
 """Libraries of the extras."""
@@ -19,10 +19,10 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     from ..export.onnx_scope import onnx_missing
     from ..sim.byte_conv import missing_reason
     from ..sim.exact_sums import self_test
-    from ..sim.lava import INSTALL, lava_status
+    from ..sim.oracle.run import INSTALL, lava_status
 
     del seed
-    used = device_named(device)
+    used = full_float_device(device)
     self_test(torch.device(used))
     lava, why_not = lava_status(), _no_bytes(used) or missing_reason()
     no_onnx = onnx_missing()

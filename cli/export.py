@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Out, Seed, check_suffix, device_named, show
+from .options import Device, Json, Out, Seed, check_suffix, full_float_device, show
 from .progress import RichTracker
 
 
@@ -32,11 +32,11 @@ def export(
     from ..export.onnx_scope import require_onnx
     from ..export.to_onnx import write_network_onnx
     from ..export.verify import export_network
-    from ..sim.nir_file import read_nir
+    from ..sim.graph.file import read_nir
     from ..train.checkpoint import load as load_checkpoint
     from ..train.network import payloads
 
-    device_named(device)
+    full_float_device(device)
     check_suffix(out, ".nir")
     if onnx is not None:
         check_suffix(onnx, ".onnx")

@@ -5,6 +5,7 @@ line on stderr, the last one (130: interrupted): what another program said of it
 """
 
 import os
+import re
 import sys
 
 import typer
@@ -16,12 +17,15 @@ from .demo import demo
 from .deploy import deploy
 from .doctor import doctor
 from .export import export
+from .fit import fit
 from .parity import parity
 from .report import report
 from .simulate import simulate
 from .train import train
 from .verify import verify
 
+_ALLOCATION = re.compile("can't allocate memory|out of memory")
+_MEMORY = "expected memory for all of it at once, got {}; take fewer samples or steps"
 INTERRUPTED = 130
 INTERRUPTION = "interrupted; repeat the command to go on, train and audit with --resume"
 
@@ -32,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (doctor, train, export, deploy, simulate, parity, audit, report, verify, demo):
+for command in (doctor, train, export, deploy, fit, simulate, parity, audit, report, verify, demo):
     app.command()(command)
 app.add_typer(analyse, name="analyse")
 
@@ -56,15 +60,20 @@ def main() -> None:
         # Without this Python complains once more while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except MemoryError as error:
+        code = _fail(_MEMORY.format(error or "less"), 2)
     except OSError as error:
         what = error.filename or "all files"
         code = _fail(f"expected access to {what}, got {error.strerror or error}; choose others", 2)
     except Exception as error:
         # Usage errors: their classes are Click's, which typer carries inside and does not export.
         describe = getattr(error, "format_message", None)
-        if describe is None:
+        if describe is not None:
+            code = _fail(describe(), 2)
+        elif _ALLOCATION.search(str(error)):  # as torch says it, in a RuntimeError
+            code = _fail(_MEMORY.format(str(error).splitlines()[0]), 2)
+        else:
             raise
-        code = _fail(describe(), 2)
     sys.exit(code or 0)
 
 

@@ -60,7 +60,7 @@ def check_suffix(path: Path, suffix: str) -> None:
         )
 
 
-def device_named(name: str) -> str:
+def full_float_device(name: str) -> str:
     """The device to use for `--device`; floats are full floats on it.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import NotEqualError
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, full_float_device, show
 from .progress import RichTracker
 
 
@@ -30,7 +30,7 @@ def parity(
     from ..deploy.parity import check_parity, parity_images
     from ..deploy.samples import lattice_samples, read_samples
 
-    device_named(device)
+    full_float_device(device)
     opened = read_bundle(bundle)
     chosen = (
         parity_images(opened, samples=samples, seed=seed)

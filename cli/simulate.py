@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from ..core.errors import ConfigError, FormatError
-from .options import Device, Json, Seed, check_suffix, device_named, show
+from .options import Device, Json, Seed, check_suffix, full_float_device, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def simulate(
             f"expected --out to be another file than --input, got {out} for both; the input would "
             f"be lost, name another"
         )
-    used = device_named(device)
+    used = full_float_device(device)
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     given |= {"integration": integration}
     kind = _kind(net)
@@ -136,8 +136,8 @@ def _kind(path: Path) -> str:
 
 
 def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_input import read_input
-    from ..sim.netx_simulation import simulate_twin
+    from ..sim.netx.input import read_input
+    from ..sim.netx.simulation import simulate_twin
 
     return simulate_twin(
         net,
@@ -151,8 +151,8 @@ def _net_twin(net: Path, source: Path, **options: Any) -> Arrays:
 
 
 def _net_lava(net: Path, source: Path, **options: Any) -> Arrays:
-    from ..sim.netx_input import read_input
-    from ..sim.netx_simulation import simulate_lava
+    from ..sim.netx.input import read_input
+    from ..sim.netx.simulation import simulate_lava
 
     return simulate_lava(
         net,

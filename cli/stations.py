@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..core.errors import NotEqualError
-from ..sim.lava_cleanup import signal_on_orphaned
+from ..sim.oracle.cleanup import signal_on_orphaned
 
 if TYPE_CHECKING:
     from ..audit.validate import AuditResult
@@ -123,8 +123,8 @@ class Stations:
         from ..deploy.bundle import read_bundle
         from ..deploy.parity import check_parity
         from ..sim.classifier import TwinClassifier
-        from ..sim.estimators import TRAINING
-        from ..sim.lava import lava_status
+        from ..sim.gradients.estimators import TRAINING
+        from ..sim.oracle.run import lava_status
 
         if not lava_status().available:
             return {"said": "parity NOT checked: Lava is not installed", "report": None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError, SpikeproofError
-from .options import Data, Device, Json, Out, device_named, show
+from .options import Data, Device, Json, Out, full_float_device, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def train(
             recipe.network.network(read),
             read,
             out,
-            device=device_named(device),
+            device=full_float_device(device),
             devices=devices,
             nodes=nodes,
             resume=resume,

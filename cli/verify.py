@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Seed, device_named, show
+from .options import Device, Json, Seed, full_float_device, show
 from .progress import RichTracker
 
 
@@ -23,6 +23,6 @@ def verify(
     from ..deploy.verification import verify_bundle
 
     del seed
-    checks = verify_bundle(bundle, device=device_named(device), tracker=RichTracker())
+    checks = verify_bundle(bundle, device=full_float_device(device), tracker=RichTracker())
     lines = [f"{check.name:8} {check.detail}" for check in checks]
     show({"checks": [asdict(check) for check in checks]}, as_json=json, lines=lines)

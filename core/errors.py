@@ -36,6 +36,12 @@ class NotEqualError(SpikeproofError, ValueError):
     exit_code = 1
 
 
+class MisfitError(SpikeproofError, ValueError):
+    """A network does not fit the chip that it has to fit."""
+
+    exit_code = 1
+
+
 class MissingAbilityError(SpikeproofError, RuntimeError):
     """An optional part (Lava, tonic, onnx, a GPU) is needed and absent."""
 

@@ -8,8 +8,8 @@ from typing import Any
 from ..core.errors import FormatError, NotEqualError
 from ..core.files import read_json, sha256, write_bytes, write_json, write_text
 from ..core.record import versions
-from ..sim.netx_write import why_not_netx, write_netx
-from ..sim.nir_meta import REQUIRED
+from ..sim.graph.meta import REQUIRED
+from ..sim.netx.write import why_not_netx, write_netx
 from ..sim.program import Program
 from ..sim.program_file import read_program, write_program
 from .golden import Golden, write_golden

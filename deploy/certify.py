@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import RangeError
 from ..sim.fixed_point import STATE_MAX
+from ..sim.per_neuron import PerNeuron
 from ..sim.program import DECAY_UNITY, STATE_SHIFT, VTH_MAX, Population, Program, Synapse
 
 UNIT = 1 << STATE_SHIFT
@@ -84,18 +85,19 @@ def require(certificates: tuple[Certificate, ...]) -> None:
 
 def certificate(program: Program, population: Population, *, steps: int) -> Certificate:
     """Bounds of one population; its sources' lawful values are all that matters of the others."""
-    low = np.zeros(population.shape[0], dtype=np.int64)
-    high = np.zeros_like(low)
+    sums = np.zeros((2, population.shape[0]), dtype=np.int64)
     for synapse in program.into(population.name):
-        less, more = _activation(synapse, *_lawful(program, synapse.source))
-        low, high = low + less, high + more
+        sums += _activation(synapse, *_lawful(program, synapse.source))
+    # A channel's neurons may differ in all but what arrives.
+    low, high = sums.reshape(2, -1, *(1 for _ in population.shape[1:]))
     u_low, u_high = (_summed(bound * UNIT, population.du, steps) for bound in (low, high))
-    bias_low, bias_high = (bound * UNIT for bound in _bias(population))
+    bias = np.asarray(0 if population.bias is None else population.bias, dtype=np.int64) * UNIT
     # A neuron that fires restarts from 0, so a bound without resets covers every firing pattern.
-    v_low = _summed(np.minimum(u_low + bias_low, 0), population.dv, steps)
-    v_high = _summed(np.maximum(u_high + bias_high, 0), population.dv, steps)
+    v_low = _summed(np.minimum(u_low + bias, 0), population.dv, steps)
+    v_high = _summed(np.maximum(u_high + bias, 0), population.dv, steps)
     # What does not fire stays at or below threshold, and one more step adds one step's input.
-    v_high = np.minimum(v_high, max(population.vth, 0) * UNIT + np.maximum(u_high + bias_high, 0))
+    rest = np.maximum(population.vth, 0) * UNIT
+    v_high = np.minimum(v_high, rest + np.maximum(u_high + bias, 0))
     reading = program.readout
     is_read = reading is not None and reading.population == population.name
     needs_value = is_read and reading is not None and reading.kind != "spikes"
@@ -120,10 +122,10 @@ def _lawful(program: Program, name: str) -> tuple[int, int]:
 def _positive_clip(population: Population, v_high: int, *, needs_value: bool) -> str:
     if needs_value:
         # A read-out loses value to the clip, and to a spike just as well.
-        return "absent" if v_high <= min(population.vth * UNIT, RAIL) else "fatal"
+        return "absent" if v_high <= min(int(np.min(population.vth)) * UNIT, RAIL) else "fatal"
     if v_high <= RAIL:
         return "absent"
-    return "harmless" if population.vth <= VTH_MAX else "fatal"
+    return "harmless" if np.max(population.vth) <= VTH_MAX else "fatal"
 
 
 def _negative_rail(v_low: int, *, needs_value: bool) -> str:
@@ -140,22 +142,10 @@ def _activation(synapse: Synapse, low: int, high: int) -> tuple[np.ndarray, np.n
     return least >> synapse.shift, -(-most >> synapse.shift)
 
 
-def _summed(per_step: np.ndarray, rate: int, steps: int) -> np.ndarray:
+def _summed(per_step: np.ndarray, rate: PerNeuron, steps: int) -> np.ndarray:
     """Greatest register value when `per_step` arrives at every one of `steps` steps."""
-    if rate == DECAY_UNITY:
-        return per_step
-    if rate == 0:
-        return per_step * steps
-    keep = 1.0 - rate / DECAY_UNITY
-    factor = (1.0 - keep**steps) / (1.0 - keep)
+    keep = np.abs(1.0 - np.asarray(rate) / DECAY_UNITY)
+    factor = np.sum([keep**age for age in range(steps)], axis=0)
     # Decay rounds towards zero, so the real-valued sum bounds the register; one unit for float.
-    grown = np.ceil(np.abs(per_step) * factor).astype(np.int64) + 1
+    grown = np.ceil(np.abs(per_step) * factor).astype(np.int64) + (factor % 1 > 0)
     return np.sign(per_step) * grown
-
-
-def _bias(population: Population) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest bias of each channel."""
-    bias = 0 if population.bias is None else population.bias
-    filled = np.broadcast_to(bias, population.shape).astype(np.int64)
-    by_channel = filled.reshape(population.shape[0], -1)
-    return by_channel.min(axis=1), by_channel.max(axis=1)

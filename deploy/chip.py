@@ -1,49 +1,15 @@
 """What a program asks of a chip: neurons, synapses, field widths, and what may go wrong."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
-from ..core.choice import chosen
-from ..sim.netx_write import why_not_netx
+from ..sim.netx.write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chip:
-    """Field widths of a chip, in bits, and where they are stated."""
-
-    name: str
-    weight_bits: int
-    threshold_bits: int
-    decay_bits: int
-    bias_bits: int
-    state_bits: int
-    source: str
-
-
-CHIPS: dict[str, Chip] = {
-    "loihi2": Chip(
-        name="loihi2",
-        weight_bits=8,
-        threshold_bits=17,
-        decay_bits=12,
-        bias_bits=13,
-        state_bits=24,
-        source="lava-nc 0.10.0, PyLifModelBitAcc (precision of state variables) and Dense",
-    )
-}
-
-
-def chip_named(name: str) -> Chip:
-    """The chip called `name`.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    return chosen(CHIPS, name, what="a chip")
+from .chip_file import Chip
+from .fit import Fit
 
 
 def chip_report(
@@ -52,8 +18,10 @@ def chip_report(
     *,
     scales: dict[str, float],
     certificates: tuple[Certificate, ...],
+    fitted: Fit,
     rails: dict[str, int] | None,
     approximations: Sequence[str] = (),
+    silent: Sequence[str] = (),
 ) -> dict[str, object]:
     """What runs on the chip, population by population, as plain data.
 
@@ -62,8 +30,10 @@ def chip_report(
         chip: On what.
         scales: S of each population; a relay has none.
         certificates: Bounds of each population.
+        fitted: On how many cores it goes, and what does not.
         rails: How often v stood on its negative rail on the golden samples, by population.
         approximations: What the chip computes otherwise than the network says, each with its size.
+        silent: Populations of which no neuron fired on the golden samples.
     """
     found = {c.population: c for c in certificates}
     approximated = [f"approximation: {each}" for each in approximations]
@@ -76,9 +46,7 @@ def chip_report(
             "weights": sum(int(s.weight.size) for s in program.into(p.name)),
             "weight_peak": max(int(np.abs(s.weight).max()) for s in program.into(p.name)),
             "scale": scales.get(p.name),
-            "vth": p.vth,
-            "du": p.du,
-            "dv": p.dv,
+            **{key: np.asarray(getattr(p, key)).tolist() for key in ("vth", "du", "dv")},
             "is_relay": p.is_relay,
             "bias_peak": _bias_peak(p),
             "certificate": found[p.name].to_json(),
@@ -90,8 +58,16 @@ def chip_report(
         "chip": asdict(chip),
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
-        "remarks": [*approximated, *_remarks(program, chip, found)],
+        "fit": fitted.to_json(),
+        "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found)],
     }
+
+
+def _silence(name: str) -> str:
+    return (
+        f"{name}: no neuron fires on any golden image, so what follows sees no image; calibrate on "
+        "data of the task, or train at a lower threshold"
+    )
 
 
 def _bias_peak(population: Population) -> int:
@@ -108,9 +84,9 @@ def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> lis
     """What a reader must know: everything that is not exactly as plain integers on this chip."""
     branch = why_not_netx(program)
     remarks = [f"no model.net: {branch}"] if branch else []
-    limit = (1 << (chip.bias_bits - 1)) - 1
+    limit = None if chip.bias_bits is None else (1 << (chip.bias_bits - 1)) - 1
     for p in program.populations:
-        if _bias_peak(p) > limit:
+        if limit is not None and _bias_peak(p) > limit:
             remarks.append(
                 f"{p.name}: bias mantissa {_bias_peak(p)} is beyond the {chip.bias_bits} bits of "
                 f"{chip.name} (Lava takes 16)"

@@ -25,8 +25,8 @@ from ..export.linear_map import (
     depthwise,
     through,
 )
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import DelayLayer, LinearLayer
+from ..sim.graph.layers import DelayLayer, LinearLayer
+from ..sim.graph.network import NirNetwork
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

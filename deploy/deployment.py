@@ -17,15 +17,17 @@ from ..export.integer_sums import Sums
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import checked_onnx
 from ..sim.classifier import LEVELS
-from ..sim.nir_file import read_nir
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import InputFrames, read_meta
+from ..sim.graph.file import read_nir
+from ..sim.graph.meta import InputFrames, read_meta
+from ..sim.graph.network import NirNetwork
 from ..sim.program import Program
 from .bundle import SUMS, write_bundle
 from .certify import Certificate, certify, require
-from .chip import chip_named, chip_report
+from .chip import chip_report
+from .chip_file import chip_named
+from .fit import fit, require_fit
 from .float_network import FloatNetwork
-from .golden import golden
+from .golden import Golden, golden
 from .lower import lower
 from .quantize import Precision, quantize
 from .samples import lattice_noise
@@ -45,6 +47,7 @@ class DeployConfig:
         allow_approximation: Whether neurons may differ from what the file says; what does is
             listed in the chip report.
         onnx: How `model.onnx` sums, `integer` or `float32`; None for no such file.
+        require_fit: Whether to refuse what does not fit the chip.
     """
 
     chip: str = "loihi2"
@@ -54,6 +57,7 @@ class DeployConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     allow_approximation: bool = False
     onnx: Sums | None = None
+    require_fit: bool = False
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -136,6 +140,9 @@ def _fill(
 ) -> dict[str, object]:
     chip = chip_named(config.chip)
     made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
+    fitted = fit(made.program, chip)
+    if config.require_fit:
+        require_fit(fitted)
     images = _golden_images(made.program, config, calibration)
     found = golden(made.program, images, dt=made.network.meta.dt)
     model = checked_onnx(made.program, images, how=config.onnx) if config.onnx else None
@@ -144,8 +151,10 @@ def _fill(
         chip,
         scales=made.scales,
         certificates=made.certificates,
+        fitted=fitted,
         rails=found.rails,
         approximations=[str(found) for found in made.network.approximations],
+        silent=_silent(made.network, found),
     )
     write_bundle(
         folder,
@@ -157,6 +166,12 @@ def _fill(
         onnx=model,
     )
     return report
+
+
+def _silent(network: FloatNetwork, found: Golden) -> list[str]:
+    """Populations that are there to fire, and do not."""
+    fire = {layer.name for layer in network.layers if layer.theta is not None}
+    return [name for name, spikes in found.spikes.items() if name in fire and not spikes.any()]
 
 
 def to_integers(

@@ -14,8 +14,8 @@ from ..core.decision import predictions
 from ..core.errors import DataError
 from ..core.progress import SILENT, Task, Tracker
 from ..sim.classifier import LEVELS, TwinClassifier
-from ..sim.lava import run_lava
-from ..sim.nir_graph import NirNetwork
+from ..sim.graph.network import NirNetwork
+from ..sim.oracle.run import run_lava
 from ..sim.parity import lava_request
 from ..sim.program import Program
 from ..sim.twin import Observer

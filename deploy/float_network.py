@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..sim.classifier import LEVELS
-from ..sim.nir_meta import NirMeta
+from ..sim.graph.meta import NirMeta
 from .neurons import Approximation
 
 

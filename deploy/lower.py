@@ -9,10 +9,10 @@ import torch
 from ..core.errors import UnsupportedNodeError
 from ..export.linear_map import Conv, Dense, LinearMap, Same, chip_shape, explicit
 from ..sim.classifier import LEVELS
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import DelayLayer, MembraneLayer, NeuronLayer
-from ..sim.nir_meta import InputLattice, NirMeta
-from ..sim.nir_topology import inlined, live
+from ..sim.graph.layers import DelayLayer, MembraneLayer, NeuronLayer
+from ..sim.graph.meta import InputLattice, NirMeta
+from ..sim.graph.network import NirNetwork
+from ..sim.graph.topology import inlined, live
 from .currents import Current, currents
 from .float_network import FloatLayer, FloatNetwork, FloatSynapse, Reading
 from .neurons import Approximations, ChipNeurons, chip_neurons, overshoot

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_layers import MembraneLayer, NeuronLayer
+from ..sim.graph.layers import MembraneLayer, NeuronLayer
 from ..sim.program import DECAY_UNITY
 
 PARTS = 16

@@ -10,12 +10,11 @@ import numpy as np
 
 from ..core.errors import ConfigError, RangeError
 from ..sim.interface import Encoding, Readout
-from ..sim.program import DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
+from ..sim.program import BIAS, DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
 from .certify import certificate
 from .float_network import FloatLayer, FloatNetwork
 from .level import level
 
-BIAS_MAX = (1 << 15) - 1
 PAYLOAD_BITS = 9
 SHRINK = 0.98
 """A scale whose certificate fails is lowered by this factor until it holds."""
@@ -83,7 +82,7 @@ def _largest_scale(layer: FloatLayer, precision: Precision, factor: float) -> fl
         limits.append(VTH_MAX / layer.theta)
     bias = float(np.abs(layer.bias).max(initial=0.0))
     if bias:
-        limits.append(BIAS_MAX / bias)
+        limits.append(BIAS.max / bias)
     return min(limits)
 
 
@@ -113,15 +112,15 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
     population = Population(
         name=layer.name,
         shape=layer.shape,
-        du=_rate(layer.synapse),
-        dv=_rate(layer.decay),
+        du=rate(layer.synapse),
+        dv=rate(layer.decay),
         vth=VTH_MAX if layer.theta is None else max(1, round(layer.theta * scale)),
         bias=_bias(layer, scale),
     )
     synapses = tuple(
         Synapse(
             target=layer.name,
-            weight=_rounded(synapse.weight, scale, precision.peak),
+            weight=rounded(synapse.weight, scale, precision.peak),
             **{key: value for key, value in vars(synapse).items() if key != "weight"},
         )
         for synapse in layer.synapses
@@ -130,7 +129,7 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
         return [_Quantized(population=population, synapses=synapses, scale=scale, readout=None)]
     return [
         _Quantized(
-            population=replace(population, dv=_rate(reading.decay)),
+            population=replace(population, dv=rate(reading.decay)),
             synapses=synapses,
             scale=scale,
             readout=Readout(
@@ -141,12 +140,13 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
     ]
 
 
-def _rate(keeps: float) -> int:
+def rate(keeps: float) -> int:
     """Decay per step in 12 bits."""
     return round(DECAY_UNITY * (1.0 - keeps))
 
 
-def _rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:
+def rounded(weight: np.ndarray, scale: float, peak: int) -> np.ndarray:
+    """Weights as integers: w·S to the nearest, at most `peak`."""
     return np.clip(np.round(weight * scale), -peak, peak).astype(np.int32)
 
 

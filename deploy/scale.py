@@ -13,7 +13,7 @@ from ..core.decision import predictions
 from ..core.errors import ConfigError
 from ..core.progress import SILENT, Tracker
 from ..sim.classifier import TwinClassifier
-from ..sim.estimators import TRAINING
+from ..sim.gradients.estimators import TRAINING
 from .float_network import FloatNetwork
 from .quantize import Precision, quantize
 

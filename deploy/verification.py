@@ -10,7 +10,7 @@ from ..core.progress import SILENT, Tracker
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import require_equal
 from ..sim.arrays import read_arrays
-from ..sim.lava import lava_status
+from ..sim.oracle.run import lava_status
 from .bundle import Bundle, check_sums, read_bundle
 from .executors import Executed, load_float, run_float, run_on_lava, run_twin
 from .golden import require_trace

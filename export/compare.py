@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..core.decision import predictions
 from ..core.errors import NotEqualError
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import read_meta
+from ..sim.graph.meta import read_meta
+from ..sim.graph.network import NirNetwork
 from ..train.network import SpikingNetwork
 from .flips import Flips, first_flips, weight_scale
 
@@ -72,7 +72,6 @@ class Comparison:
 
     def __init__(self, network: SpikingNetwork, graph: nir.NIRGraph) -> None:
         meta = read_meta(graph)
-        self.graph = graph
         self.reference = copy.deepcopy(network).cpu().double().eval()
         self.double = NirNetwork(graph, meta, dtype=torch.float64)
         self.single = NirNetwork(graph, meta, dtype=torch.float32)
@@ -132,7 +131,7 @@ class Comparison:
 
     def _flips(self, name: str, values: dict[str, Tensor], others: Tensor) -> Flips:
         inputs = {other: value for other, value in values.items() if other != name}
-        scale = weight_scale(self.graph, self.double, name, inputs)
+        scale = weight_scale(self.double, name, inputs)
         return first_flips(
             self.double, scale, name=name, inputs=inputs, spikes=values[name], others=others
         )

@@ -9,9 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_graph import NirNetwork, Values
-from ..sim.nir_layers import NeuronLayer
-from ..sim.nir_linear import total_weight
+from ..sim.graph.layers import MembraneLayer, NeuronLayer, as_membrane
+from ..sim.graph.linear import total_weight
+from ..sim.graph.network import NirNetwork, Values
+
+WEIGHTED = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d)
+"""Nodes whose rounding their weights measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +32,19 @@ class Flips:
 
 
 def membranes(
-    x: Float[Tensor, "T *axes"], *, theta: float | Tensor, decay: float | Tensor
+    x: Float[Tensor, "T *axes"], layer: NeuronLayer | MembraneLayer
 ) -> Float[Tensor, "T *axes"]:
-    """Membranes before reset: h_t = λ·v_{t−1} + x_t, with v_t = h_t where h_t <= θ, else 0."""
-    found, v = [], torch.zeros_like(x[0])
-    for current in x:
-        h = current + v * decay
+    """Membranes of neurons before their reset, from what arrives: the equations of `layer`."""
+    other = as_membrane(layer)
+    assert other.theta is not None
+    found, i, v = [], torch.zeros_like(x[0]), torch.zeros_like(x[0])
+    for arriving in x:
+        i = i * other.synapse + arriving
+        h = i * other.gain + v * other.decay
         found.append(h)
-        v = h * (h <= theta)
+        fired = (h > other.theta).to(h.dtype)
+        back = other.reset if other.drop is None else h - other.drop
+        v = h * (1.0 - fired) + back * fired
     return torch.stack(found)
 
 
@@ -63,17 +71,16 @@ def first_flips(
     if not first.any():
         return Flips(count=0, margin=0.0)
     layer = network.layers[name]
-    assert isinstance(layer, NeuronLayer)
-    x = network.membrane_input(name, inputs) * layer.gain
-    h = membranes(x, theta=layer.theta, decay=layer.decay)
-    margins = ((h - layer.theta).abs() / scale)[first]
+    assert isinstance(layer, NeuronLayer | MembraneLayer)
+    assert layer.theta is not None
+    h = membranes(network.membrane_input(name, inputs), layer)
+    unit = scale * abs(layer.gain)
+    margins = ((h - layer.theta).abs() / unit)[first]
     earliest = tuple(int(index) for index in first.nonzero()[0])
     return Flips(count=int(first.sum()), margin=float(margins.max()), first=earliest)
 
 
-def weight_scale(
-    graph: nir.NIRGraph, network: NirNetwork, name: str, inputs: Values
-) -> Float[Tensor, "..."]:
+def weight_scale(network: NirNetwork, name: str, inputs: Values) -> Float[Tensor, "..."]:
     """Σ|w|·max|x| into each neuron of `name`, per channel: the unit that rounding is counted in.
 
     max|x| is 1 for spikes, and the largest payload for what reads the input.
@@ -83,11 +90,12 @@ def weight_scale(
     """
     total = np.zeros(())
     for source in network.sources[name]:
-        node = graph.nodes[source]
-        if not isinstance(node, nir.Conv2d | nir.Affine):
+        node = network.graph.nodes[source]
+        if not isinstance(node, WEIGHTED):
+            known = ", ".join(kind.__name__ for kind in WEIGHTED)
             raise UnsupportedNodeError(
-                f"expected Conv2d or Affine before {name!r}, got {source!r} "
-                f"({type(node).__name__}); fold it first"
+                f"expected {known} before {name!r}, got {source!r} ({type(node).__name__}); fold "
+                f"it first"
             )
         largest = max(float(inputs[n].abs().max()) for n in _feeding(network, source, inputs))
         total = total + total_weight(node) * max(largest, 1.0)

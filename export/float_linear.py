@@ -1,7 +1,7 @@
 """NIR's maps without memory as ONNX nodes: one function a node type, in float32."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,17 +9,21 @@ from typing import Any
 import nir
 import numpy as np
 
-from ..sim.nir_layers import Shape
+from ..sim.graph.layers import Shape
 from .onnx_scope import Scope, Value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Place:
-    """Where a node stands: its parameters, and the shapes before and after it, without batch."""
+    """Where a node stands: its parameters, and the shapes before and after it, without batch.
+
+    `flattened` is the shape of the maps whose flatten it reads, where it reads one.
+    """
 
     fields: Mapping[str, Any]
     before: Shape
     after: Shape
+    flattened: Shape | None = None
 
     def array(self, field: str) -> np.ndarray:
         """A parameter in float32."""
@@ -38,8 +42,18 @@ class Place:
 
 
 def affine(scope: Scope, place: Place, x: Value) -> Value:
-    """W·x + b, on `[B, in]`."""
-    product = scope.add("MatMul", x, scope.constant(place.array("weight").T))
+    """W·x + b, on `[B, in]`; of a pool and a matrix where it is both."""
+    weight = np.asarray(place.fields["weight"], dtype=np.float64)
+    if place.flattened is not None and len(place.flattened) == 3:
+        maps = weight.reshape(len(weight), *place.flattened)
+        window = _largest(maps, [[n] for n in place.flattened[1:]])
+        if any(window):
+            x = _pooled(
+                scope, scope.add("Reshape", x, scope.integers(-1, *place.flattened)), window
+            )
+            weight = _unpooled(maps, window).reshape(len(weight), -1)
+            x = scope.add("Reshape", x, scope.integers(-1, weight.shape[1]))
+    product = scope.add("MatMul", x, scope.constant(weight.T.astype(np.float32)))
     return _biased(scope, place, product)
 
 
@@ -54,8 +68,7 @@ def conv(scope: Scope, place: Place, x: Value) -> Value:
     stride, dilation = place.pair("stride"), place.pair("dilation")
     pads = _pads(place, weight.shape[2:])
     if any(window := _windows(weight, place, pads)):
-        x = scope.add("AveragePool", x, kernel_shape=window, strides=window)
-        weight = weight[:, :, :: window[0], :: window[1]] * np.prod(window)
+        x, weight = _pooled(scope, x, window), _unpooled(weight, window)
         stride = [n // k for n, k in zip(stride, window, strict=True)]
         pads = [n // k for n, k in zip(pads, window * 2, strict=True)]
     more = [scope.constant(place.array("bias"))] if place.has_bias else []
@@ -84,6 +97,11 @@ def _windows(weight: np.ndarray, place: Place, pads: list[int]) -> list[int]:
         (weight.shape[2 + axis], place.before[1 + axis], place.pair("stride")[axis], *pads[axis::2])
         for axis in (0, 1)
     ]
+    return _largest(weight, sizes)
+
+
+def _largest(weight: np.ndarray, sizes: Sequence[Sequence[int]]) -> list[int]:
+    """The largest window, tiling all `sizes` of each axis, over which weights repeat; or zeros."""
     most = [math.gcd(*each) for each in sizes]
     for window in sorted(product(*(range(1, n + 1) for n in most)), key=math.prod, reverse=True):
         tiles = all(n % k == 0 for k, each in zip(window, sizes, strict=True) for n in each)
@@ -92,9 +110,21 @@ def _windows(weight: np.ndarray, place: Place, pads: list[int]) -> list[int]:
     return [0, 0]
 
 
-def _repeats(weight: np.ndarray, window: tuple[int, ...]) -> bool:
+def _repeats(weight: np.ndarray, window: Sequence[int]) -> bool:
     kept = weight[:, :, :: window[0], :: window[1]]
-    return np.array_equal(kept.repeat(window[0], 2).repeat(window[1], 3), weight)
+    return all(
+        np.array_equal(kept, weight[:, :, row :: window[0], column :: window[1]])
+        for row, column in product(range(window[0]), range(window[1]))
+    )
+
+
+def _pooled(scope: Scope, x: Value, window: list[int]) -> Value:
+    return scope.add("AveragePool", x, kernel_shape=window, strides=window)
+
+
+def _unpooled(weight: np.ndarray, window: list[int]) -> np.ndarray:
+    """What weights behind the pool are, if these hold it."""
+    return weight[:, :, :: window[0], :: window[1]] * np.prod(window)
 
 
 def sum_pool(scope: Scope, place: Place, x: Value) -> Value:

@@ -4,48 +4,45 @@ As in `NirNetwork`, linear nodes are computed for all steps at once, and only on
 is the same at every step; a Scan runs each layer of neurons.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial, reduce
 from typing import NamedTuple
 
 import nir
 import numpy as np
-import torch
 
 from ..core.errors import UnsupportedNodeError
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_layers import NeuronLayer, Shape
-from ..sim.nir_meta import NirMeta
+from ..sim.graph.layers import MembraneLayer, NeuronLayer, Shape
+from ..sim.graph.meta import NirMeta
+from ..sim.graph.network import NirNetwork
 from .float_linear import LINEAR, Place
+from .onnx_neurons import neurons
 from .onnx_scope import Scope, Shapes, Value
 
 IMAGES, FRAMES, LOGITS = "images", "frames", "logits"
-STEEP = 2.0**100
-"""Makes at least 1 of every threshold above 2⁻¹⁰⁰."""
 
 
-def network_onnx(graph: nir.NIRGraph, network: NirNetwork, *, record: bool = False) -> bytes:
+def network_onnx(network: NirNetwork, *, record: bool = False) -> bytes:
     """A whole network as an ONNX file: `images` `[N, C, H, W]` in [0, 1] to `logits` `[N, K]`.
 
     A network for events takes `frames` `[T, N, C, H, W]`. All is float32.
 
     Args:
-        graph: With weights.
-        network: The same graph, ready to run.
+        network: With its graph.
         record: Whether the file also answers `s{k}` `[T, N, *shape]` of the k-th neuron node.
 
     Raises:
         UnsupportedNodeError: Naming a node that has no counterpart here.
         MissingAbilityError: If onnx or onnxruntime is not installed.
     """
-    meta, writer = network.meta, _Writer(graph, network)
+    meta, writer = network.meta, _Writer(network)
     name = IMAGES if meta.encoding == "direct" else FRAMES
     steps: list[int | str] = [] if name == IMAGES else [meta.steps]
     first = Flow(_payload(writer.scope, meta), False)
     if name == FRAMES:
         first = Flow(writer.flat(FRAMES, network.input), True)
     writer.flows[network.input] = first
-    (output,) = (key for key, node in graph.nodes.items() if type(node) is nir.Output)
+    (output,) = (key for key, node in network.graph.nodes.items() if type(node) is nir.Output)
     writer.scope.rename(_read_out(writer.scope, meta, writer.train(output)), LOGITS)
     return writer.scope.model(
         name="network",
@@ -59,18 +56,15 @@ def network_onnx(graph: nir.NIRGraph, network: NirNetwork, *, record: bool = Fal
     )
 
 
-def layer_onnx(
-    graph: nir.NIRGraph, network: NirNetwork, name: str, given: Mapping[str, int]
-) -> bytes:
+def layer_onnx(network: NirNetwork, name: str, given: Mapping[str, int]) -> bytes:
     """One layer as an ONNX file, from outputs of nodes before it to `s0`, its spikes.
 
     Args:
-        graph: With weights.
-        network: The same graph, ready to run.
+        network: With its graph.
         name: A neuron node.
         given: Steps of each train `[T or 1, N, *shape]` that may be read, by node.
     """
-    writer = _Writer(graph, network)
+    writer = _Writer(network)
     writer.given.update(given)
     outputs = writer.outputs([name])
     return writer.scope.model(
@@ -101,13 +95,21 @@ class _Writer:
         given: Steps of the trains that are inputs of the file, by node.
     """
 
-    def __init__(self, graph: nir.NIRGraph, network: NirNetwork) -> None:
-        self.graph, self.network, self.scope = graph, network, Scope()
+    def __init__(self, network: NirNetwork) -> None:
+        self.graph, self.network, self.scope = network.graph, network, Scope()
         self.flows: dict[str, Flow] = {}
         self.given: dict[str, int] = {}
 
     def flow(self, name: str) -> Flow:
-        """What a node sends."""
+        """What a node sends.
+
+        Raises:
+            UnsupportedNodeError: If it has no counterpart, or lies in a loop.
+        """
+        if any(name in loop for loop in self.network.loops):
+            raise UnsupportedNodeError(
+                f"expected no loop for ONNX, got node {name!r} in one; keep the NIR file"
+            )
         if name not in self.flows:
             self.flows[name] = self._written(name)
         return self.flows[name]
@@ -148,18 +150,28 @@ class _Writer:
         x = self._sum(self.network.sources[name])
         if layer is None:
             return x
-        if isinstance(layer, NeuronLayer):
-            return Flow(self.flat(self._neurons(layer, x), name), True)
+        if isinstance(layer, NeuronLayer | MembraneLayer):
+            steps = self.network.meta.steps
+            sent = neurons(self.scope, layer, x.value, steps=steps, moves=x.moves)
+            return Flow(self.flat(sent, name), True)
         write = LINEAR.get(type(node))
         if write is None:
-            known = ", ".join(sorted(kind.__name__ for kind in (*LINEAR, nir.IF, nir.LIF)))
             raise UnsupportedNodeError(
-                f"expected node {name!r} to be one of {known} (with a hard reset to 0) for ONNX, "
-                f"got {type(node).__name__}; keep the NIR file"
+                f"expected neurons, an integrator or a linear map at node {name!r} for ONNX, got "
+                f"{type(node).__name__}; keep the NIR file"
             )
         before = self.shape(self.network.sources[name][0])
-        place = Place(fields=vars(node), before=before, after=layer.shape)
+        place = Place(
+            fields=vars(node), before=before, after=layer.shape, flattened=self._flattened(name)
+        )
         return Flow(write(self.scope, place, x.value), x.moves)
+
+    def _flattened(self, name: str) -> Shape | None:
+        """Shape of the maps whose flatten alone feeds a node, where one does."""
+        (source, *others) = self.network.sources[name]
+        if others or type(self.graph.nodes[source]) is not nir.Flatten:
+            return None
+        return self.shape(self.network.sources[source][0])
 
     def _sum(self, names: Sequence[str]) -> Flow:
         """Sum of the edges into a node, in their stored order."""
@@ -170,47 +182,6 @@ class _Writer:
         # One that is the same at every step is added to each step of the others.
         total = reduce(partial(self.scope.add, "Add"), (self.train(name) for name in names))
         return Flow(self.flat(total, names[0]), True)
-
-    def _neurons(self, layer: NeuronLayer, x: Flow) -> Value:
-        """Spikes `[T, N, *shape]`: h ← λ·v + g·x;  s = [h > θ];  v ← h·(1 − s)."""
-        scope, steps = self.scope, self.network.meta.steps
-        current = x.value
-        if not (isinstance(layer.gain, float) and layer.gain == 1):
-            current = scope.add("Mul", current, scope.constant(_float32(layer.gain)))
-        shape = scope.integers(steps if x.moves else 1, -1, *layer.shape)
-        train = scope.add("Reshape", current, shape)
-        start = scope.zeros(scope.add("Shape", train, start=1), np.float32)
-        constant = None if x.moves else scope.add("Squeeze", train, scope.integers(0))
-        # A Scan counts its steps along an input.
-        scanned = train if x.moves else scope.zeros(scope.integers(steps), np.bool_)
-
-        def body(
-            inner: Scope, before: list[Value], now: list[Value]
-        ) -> tuple[list[Value], list[Value]]:
-            kept = before[0]
-            if not (isinstance(layer.decay, float) and layer.decay == 1):
-                kept = inner.add("Mul", kept, scope.constant(_float32(layer.decay)))
-            h = inner.add("Add", constant or now[0], kept)
-            after, fired = _fire(inner, h, layer.theta)
-            return [after], [fired]
-
-        _, (spikes,) = scope.scan([start], [scanned], body)
-        return spikes
-
-
-def _fire(scope: Scope, h: Value, theta: float | torch.Tensor) -> tuple[Value, Value]:
-    """v after the reset, and spikes: exact in every bit, in the fewest passes over memory.
-
-    ThresholdedRelu keeps h where h > θ, strictly; HardSigmoid cuts its multiple at 1. One value a
-    neuron takes a comparison and a selection, which cost half as much again.
-    """
-    if isinstance(theta, float) and theta * STEEP >= 1.0:
-        above = scope.add("ThresholdedRelu", h, alpha=theta)
-        spikes = scope.add("HardSigmoid", above, alpha=STEEP, beta=0.0)
-        return scope.add("Sub", h, above), spikes
-    fired = scope.add("Greater", h, scope.constant(_float32(theta)))
-    after = scope.add("Where", fired, scope.constant(np.zeros((), np.float32)), h)
-    return after, scope.cast(fired, np.float32)
 
 
 def _payload(scope: Scope, meta: NirMeta) -> Value:
@@ -227,14 +198,15 @@ def _payload(scope: Scope, meta: NirMeta) -> Value:
 
 
 def _read_out(scope: Scope, meta: NirMeta, train: Value) -> Value:
-    """Class scores: the output's mean over the steps, or its spike count."""
-    reduced = (
-        scope.add("ReduceSum", train, scope.integers(0), keepdims=0)
-        if meta.readout == "spikes"
-        else scope.add("ReduceMean", train, axes=[0], keepdims=0)
-    )
-    return scope.add("Flatten", reduced, axis=1)
+    """Class scores: the output's mean over the steps, its last one, or its spike count."""
+    return scope.add("Flatten", READ[meta.readout](scope, train), axis=1)
 
 
-def _float32(value: float | torch.Tensor) -> np.ndarray:
-    return np.asarray(value, dtype=np.float32)
+READ: dict[str, Callable[[Scope, Value], Value]] = {
+    "membrane": lambda scope, train: scope.add("ReduceMean", train, axes=[0], keepdims=0),
+    "last": lambda scope, train: scope.add(
+        "Gather", train, scope.constant(np.array(-1, np.int64)), axis=0
+    ),
+    "spikes": lambda scope, train: scope.add("ReduceSum", train, scope.integers(0), keepdims=0),
+}
+"""As `nir_graph.READ`."""

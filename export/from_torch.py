@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from ..core.decision import predictions
 from ..core.errors import ConfigError, NotEqualError, UnsupportedNodeError
 from ..core.files import atomic_path
-from ..sim.nir_file import nir_bytes, read_nir
-from ..sim.nir_graph import READ, NirNetwork
-from ..sim.nir_meta import NirMeta, read_meta
+from ..sim.graph.file import nir_bytes, read_nir
+from ..sim.graph.meta import NirMeta, read_meta
+from ..sim.graph.network import READ, NirNetwork
 from .compare import LOGITS_EQUAL
 from .graph import INPUT, OUTPUT, Graph, Node
 from .layers import CONVERTERS, Converter, convert

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..sim.fixed_point import DECAY_BITS, STATE_MAX
 from ..sim.integer_neuron import RAIL
+from ..sim.per_neuron import PerNeuron
 from ..sim.program import DECAY_UNITY, STATE_SHIFT, Population
 from . import whole
 from .onnx_scope import Scope, Value
@@ -47,8 +48,8 @@ def at_rest(scope: Scope, population: Population, *, peak: int, shape: Value) ->
         peak: Greatest |activation|.
         shape: `[N, *shape]`.
     """
-    u = _u_range(population, peak) if population.du != DECAY_UNITY else None
-    v = (-RAIL, RAIL) if population.dv != DECAY_UNITY else None
+    u = _u_range(population, peak) if np.any(population.du != DECAY_UNITY) else None
+    v = (-RAIL, RAIL) if np.any(population.dv != DECAY_UNITY) else None
     return State(u=_zeros(scope, u, shape), v=_zeros(scope, v, shape))
 
 
@@ -89,7 +90,7 @@ def advance(
 def _u_range(population: Population, peak: int) -> tuple[int, int]:
     """Where u stays: in 24 bits while one correction always suffices, else in 32."""
     reach = STATE_MAX + (peak << STATE_SHIFT)
-    is_decay = 0 <= population.du <= DECAY_UNITY
+    is_decay = np.min(population.du) >= 0 and np.max(population.du) <= DECAY_UNITY
     if is_decay and reach < CORRECTED:
         return 1 - STATE_MAX, STATE_MAX
     return INT32_LOW, INT32_HIGH
@@ -108,9 +109,9 @@ def _cleared(scope: Scope, register: Whole | None, due: Value | None) -> Whole |
     return whole.chosen(scope, due, whole.constant(scope, np.zeros((), np.int64)), register)
 
 
-def _decayed(scope: Scope, register: Whole | None, rate: int) -> Whole | None:
+def _decayed(scope: Scope, register: Whole | None, rate: PerNeuron) -> Whole | None:
     """x·(2¹² − rate) / 2¹², rounded towards zero, in 32 bits."""
-    if register is None or rate == 0:
+    if register is None or not np.any(rate):
         return register
     product = whole.times(scope, register, DECAY_UNITY - rate)
     return whole.wrapped(scope, whole.towards_zero(scope, product, 1 << DECAY_BITS), 32)

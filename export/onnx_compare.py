@@ -12,8 +12,8 @@ from torch import Tensor
 from ..core.decision import predictions
 from ..core.errors import NotEqualError
 from ..core.progress import SILENT, Tracker
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import read_meta
+from ..sim.graph.meta import read_meta
+from ..sim.graph.network import NirNetwork
 from .compare import TIE_FLOAT32, LayerReport, joined_layers, mean
 from .flips import first_flips, weight_scale
 from .float_onnx import FRAMES, IMAGES, LOGITS, layer_onnx, network_onnx
@@ -75,10 +75,10 @@ class _Comparison:
 
     def __init__(self, graph: nir.NIRGraph) -> None:
         meta = read_meta(graph)
-        self.graph, self.is_direct = graph, meta.encoding == "direct"
+        self.is_direct = meta.encoding == "direct"
         self.double = NirNetwork(graph, meta, dtype=torch.float64)
         self.single = NirNetwork(graph, meta, dtype=torch.float32)
-        self.whole = open_session(network_onnx(graph, self.single, record=True))
+        self.whole = open_session(network_onnx(self.single, record=True))
         self.layers = {name: self._layer(name) for name in self.single.spiking}
 
     def run(self, samples: Tensor) -> OnnxReport:
@@ -115,7 +115,7 @@ class _Comparison:
         steps = dict.fromkeys(self.single.spiking, self.single.meta.steps)
         steps[self.single.input] = 1 if self.is_direct else self.single.meta.steps
         del steps[name]
-        return open_session(layer_onnx(self.graph, self.single, name, steps))
+        return open_session(layer_onnx(self.single, name, steps))
 
     def _compare_layer(self, name: str, values: dict[str, Tensor]) -> LayerReport:
         """The layer in float32 on its recorded input, as `compare.Comparison` does with torch's."""
@@ -124,7 +124,7 @@ class _Comparison:
         (found,) = session.run(["s0"], given)
         flips = first_flips(
             self.double,
-            weight_scale(self.graph, self.double, name, inputs),
+            weight_scale(self.double, name, inputs),
             name=name,
             inputs=inputs,
             spikes=values[name],

@@ -8,7 +8,7 @@ import nir
 import numpy as np
 
 from ..core.errors import ConfigError, UnsupportedNodeError
-from ..sim.nir_meta import InputFrames, InputLattice, NirMeta
+from ..sim.graph.meta import InputFrames, InputLattice, NirMeta
 from ..train.network import LATTICE, NetworkConfig, SpikingNetwork
 from .graph import INPUT, OUTPUT, Cell, Conv, Dense, Flatten, Graph, Neurons, Pool, Shape
 from .layers import float64, read_layers

@@ -13,8 +13,8 @@ from ..core.files import write_bytes
 from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
 from ..sim.classifier import LEVELS, TwinClassifier
-from ..sim.nir_graph import NirNetwork
-from ..sim.nir_meta import read_meta
+from ..sim.graph.meta import read_meta
+from ..sim.graph.network import NirNetwork
 from ..sim.program import Program
 from .float_onnx import network_onnx
 from .integer_onnx import IMAGES, LOGITS, classifier_onnx
@@ -45,7 +45,7 @@ def write_network_onnx(
     """
     require_onnx()
     report = compare_onnx(graph, samples, tracker=tracker)
-    write_bytes(out, network_onnx(graph, NirNetwork(graph, read_meta(graph))))
+    write_bytes(out, network_onnx(NirNetwork(graph, read_meta(graph))))
     return report
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.errors import DataError
 from ..core.files import atomic_path
 from ..core.progress import SILENT, Tracker
-from ..sim.nir_file import read_nir, write_nir
+from ..sim.graph.file import read_nir, write_nir
 from ..train.network import SpikingNetwork
 from .compare import Comparison, ExportReport, joined
 from .to_nir import to_nir

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.errors import RangeError
+from ..sim.per_neuron import PerNeuron
 from .onnx_scope import Scope, Value
 
 INT32_LOW, INT32_HIGH = -(1 << 31), (1 << 31) - 1
@@ -73,12 +74,14 @@ def add(scope: Scope, x: Whole, y: Whole) -> Whole:
     return Whole(name=scope.add("Add", *names), low=low, high=high, dtype=dtype)
 
 
-def times(scope: Scope, x: Whole, factor: int) -> Whole:
-    """x · factor."""
-    if factor == 1:
+def times(scope: Scope, x: Whole, factor: PerNeuron) -> Whole:
+    """x · factor; several factors broadcast."""
+    least, most = int(np.min(factor)), int(np.max(factor))
+    if least == most == 1:
         return x
-    low, high = sorted((x.low * factor, x.high * factor))
-    dtype = dtype_for(min(low, x.low, factor), max(high, x.high, factor))
+    ends = [a * b for a in (x.low, x.high) for b in (least, most)]
+    low, high = min(ends), max(ends)
+    dtype = dtype_for(min(low, x.low, least), max(high, x.high, most))
     name = scope.add("Mul", held_in(scope, x, dtype).name, scope.constant(np.array(factor, dtype)))
     return Whole(name=name, low=low, high=high, dtype=dtype)
 
@@ -134,11 +137,11 @@ def chosen(scope: Scope, condition: Value, x: Whole, y: Whole) -> Whole:
     return Whole(name=scope.add("Where", condition, *names), low=low, high=high, dtype=dtype)
 
 
-def is_above(scope: Scope, x: Whole, bound: int) -> Value:
-    """x > bound, strictly; x is never the last number of its type."""
+def is_above(scope: Scope, x: Whole, bound: PerNeuron) -> Value:
+    """x > bound, strictly; x is never the last number of its type. Several bounds broadcast."""
     # A bound that no x reaches says the same as the last number of the type.
     ends = np.iinfo(x.dtype)
-    kept = min(max(bound, int(ends.min)), int(ends.max))
+    kept = np.clip(np.asarray(bound, np.int64), ends.min, ends.max)
     return scope.add("Greater", x.name, scope.constant(np.array(kept, x.dtype)))
 
 

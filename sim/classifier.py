@@ -9,11 +9,11 @@ from torch import Tensor
 from ..core.axes import stacks_to_train
 from ..core.errors import DataError, FormatError
 from .clock import Window
-from .estimators import ESTIMATORS, Estimator, estimator
+from .gradients.estimators import ESTIMATORS, Estimator, estimator
+from .gradients.whole_train import begin_pass
 from .interface import Encoding, Readout
 from .program import Program, Source
 from .twin import Run, Twin
-from .whole_train import begin_pass
 
 LEVELS = 255
 

@@ -15,7 +15,7 @@ STATE_MAX = 1 << 23
 DECAY_BITS = 12
 
 
-def decay(x: Int32[Tensor, "*axes"], rate: int) -> Int32[Tensor, "*axes"]:
+def decay(x: Int32[Tensor, "*axes"], rate: int | Tensor) -> Int32[Tensor, "*axes"]:
     """Decays a register, rounding towards zero.
 
         x ← sign(p)·(|p| >> 12),  p = x·(2¹² − rate) in int64
@@ -23,11 +23,10 @@ def decay(x: Int32[Tensor, "*axes"], rate: int) -> Int32[Tensor, "*axes"]:
     Args:
         x: Register values.
         rate: 0 keeps everything, 4096 forgets everything; beyond, Lava computes on, and so do we.
+            A number, or int64 for each neuron.
     """
-    if rate == 0:
-        return x
-    if rate == DECAY_UNITY:
-        return torch.zeros_like(x)
+    if isinstance(rate, int) and rate in (0, DECAY_UNITY):
+        return torch.zeros_like(x) if rate else x
     product = x.to(torch.int64) * (DECAY_UNITY - rate)
     return (product.sign() * (product.abs() >> DECAY_BITS)).to(torch.int32)
 
@@ -46,8 +45,8 @@ def step(
     v: Int32[Tensor, "*axes"],
     activation: Int32[Tensor, "*axes"],
     *,
-    du: int,
-    dv: int,
+    du: int | Tensor,
+    dv: int | Tensor,
     bias: Int32[Tensor, "..."] | None,
 ) -> tuple[Int32[Tensor, "*axes"], Int32[Tensor, "*axes"]]:
     """u and v after one step, before the spike resets v.
@@ -56,7 +55,7 @@ def step(
         u: Current after the previous step.
         v: Membrane after the previous step.
         activation: Weighted sum of the spikes that arrive in this step.
-        du: Decay of u.
+        du: Decay of u, as `decay` takes it.
         dv: Decay of v.
         bias: Bias mantissa, broadcastable to the registers.
     """

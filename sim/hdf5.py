@@ -68,7 +68,25 @@ class Fields:
         return tuple(self._dataset(name).shape)
 
     def text(self, name: str) -> str:
-        """A string, alone or as the first of an array."""
+        """A string, alone or as the first of a vector."""
+        item, first = self._dataset(name), self._first_text(name)
+        if item.ndim > 1:
+            raise FormatError(
+                f"expected one text in {self.place}/{name}, got shape {list(item.shape)}; store it "
+                f"alone"
+            )
+        return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
+
+    def texts(self, name: str) -> Shaped[np.ndarray, "..."]:
+        """All strings of an array, as stored."""
+        self._first_text(name)  # refuses what is no text
+        item = self._dataset(name)
+        with _readable(f"{self.place}/{name}"):
+            if item.nbytes > MAX_TEXT:
+                raise _too_large(f"{self.place}/{name}", f"{MAX_TEXT} bytes", item)
+            return np.asarray(item[()])
+
+    def _first_text(self, name: str) -> bytes | str:
         item = self._dataset(name)
         place = f"{self.place}/{name}"
         with _readable(place):
@@ -77,16 +95,7 @@ class Fields:
             first = item[(0,) * item.ndim] if item.size else None
         if not isinstance(first, bytes | str):
             raise FormatError(f"expected text in {place}, got {item.dtype}; rewrite the field")
-        return first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)
-
-    def texts(self, name: str) -> Shaped[np.ndarray, "..."]:
-        """All strings of an array, as stored."""
-        self.text(name)  # refuses what is no text
-        item = self._dataset(name)
-        with _readable(f"{self.place}/{name}"):
-            if item.nbytes > MAX_TEXT:
-                raise _too_large(f"{self.place}/{name}", f"{MAX_TEXT} bytes", item)
-            return np.asarray(item[()])
+        return first
 
     def numbers(self, name: str) -> Shaped[np.ndarray, "..."]:
         """Finite numbers, in the type that the file stores them in.

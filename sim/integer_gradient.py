@@ -4,30 +4,61 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..core.errors import RangeError
-from .estimators import Estimator
+from .gradients.estimators import Estimator
+from .gradients.through_time import StepBack, through_time
+from .gradients.whole_train import WholeTrain
 from .integer_neuron import UNIT, Registers
+from .per_neuron import PerNeuron, on_device
 from .program import DECAY_UNITY, Population
-from .through_time import StepBack, through_time
-from .whole_train import WholeTrain
+
+Factor = float | Tensor
+"""One for a population, or float32 for each of its neurons."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """What a gradient has to know of a run; spikes are left out, which would hold on to it."""
+    """What a gradient has to know of a run; spikes are left out, which would hold on to it.
+
+    Args:
+        population: Whose past it is.
+        stored_h: v before the spikes reset it, as `Registers` keeps it.
+        windows: Steps between one reset and the next.
+    """
 
     population: Population
-    level: Tensor
+    stored_h: Tensor
     windows: list[slice]
 
     @classmethod
     def of(cls, registers: Registers, population: Population) -> "Past":
         """That of one population."""
-        return cls(population, registers.level, registers.windows)
+        return cls(population, registers.stored_h, registers.windows)
+
+    @property
+    def h(self) -> Float[Tensor, "T *axes"]:
+        """v before the spikes reset it, in activations."""
+        return _in_activations(self.stored_h)
+
+    @property
+    def theta(self) -> Factor:
+        """Threshold, in activations."""
+        return _factor(self.population.vth, self.stored_h.device)
+
+    @property
+    def kept_u(self) -> Factor:
+        """What of u is left a step later."""
+        return _kept(self.population.du, self.stored_h.device)
+
+    @property
+    def kept_v(self) -> Factor:
+        """What of v is left a step later."""
+        return _kept(self.population.dv, self.stored_h.device)
 
 
 def spikes(
@@ -51,10 +82,11 @@ def spikes(
 
 def check_threshold(population: Population) -> None:
     """Raises a RangeError where a spike has no derivative."""
-    if population.vth <= 0 and not population.is_relay:
+    least = int(np.min(population.vth))
+    if least <= 0 and not population.is_relay:
         raise RangeError(
-            f"expected a threshold above 0 to differentiate population {population.name!r}, got "
-            f"{population.vth}; a surrogate gradient has no width there"
+            f"expected thresholds above 0 to differentiate population {population.name!r}, got "
+            f"{least}; a surrogate gradient has no width there"
         )
 
 
@@ -62,31 +94,25 @@ def membrane(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
     """v after the last step in units of 64, differentiable as if it had not spiked."""
-    keep, last = _keep(population.dv), registers.windows[-1]
-    shares = [0.0] * last.start + [keep**age for age in reversed(range(last.stop - last.start))]
-    value = _in_activations(registers.level[-1].masked_fill(registers.spikes[-1] > 0, 0))
-    return _read(value, activation, registers, population, shares)
+    past, last = Past.of(registers, population), registers.windows[-1]
+    ages = reversed(range(last.stop - last.start))
+    shares = [*(0.0 for _ in range(last.start)), *(past.kept_v**age for age in ages)]
+    value = _in_activations(registers.stored_h[-1].masked_fill(registers.spikes[-1] > 0, 0))
+    return _read(value, activation, past, shares)
 
 
 def summed(
     activation: Float[Tensor, "t *axes"], registers: Registers, population: Population
 ) -> Float[Tensor, "*axes"]:
     """v after each step added up, in units of 64, differentiable: a read-out that never spikes."""
-    keep, steps = _keep(population.dv), len(registers.level)
+    past = Past.of(registers, population)
     total = (registers.v.to(torch.int64).sum(0) / UNIT).to(torch.float32)
     # what arrives at a step is still there, in part, at each later one
-    shares = list(accumulate(keep**age for age in range(steps)))[::-1]
-    return _read(total, activation, registers, population, shares)
+    kept = (past.kept_v**age for age in range(len(registers.stored_h)))
+    return _read(total, activation, past, list(accumulate(kept))[::-1])
 
 
-def _read(
-    value: Tensor,
-    activation: Tensor,
-    registers: Registers,
-    population: Population,
-    shares: list[float],
-) -> Tensor:
-    past = Past.of(registers, population)
+def _read(value: Tensor, activation: Tensor, past: Past, shares: list[Factor]) -> Tensor:
     out: Tensor = _Read.apply(activation, value, past, shares)  # type: ignore[assignment]
     return out
 
@@ -96,15 +122,13 @@ def unroll(past: Past, estimator: Estimator) -> StepBack:
 
     In units of one activation, so that a width means what it means on the float network.
     """
-    population, windows = past.population, past.windows
-    if population.is_relay:
+    if past.population.is_relay:
         return _copy
-    level = _in_activations(past.level)
-    theta, decay = float(population.vth), _keep(population.dv)
-    steps = [estimator.unroll(level[w], theta=theta, decay=decay) for w in windows]
+    h, windows = past.h, past.windows
+    steps = [estimator.unroll(h[w], theta=past.theta, decay=past.kept_v) for w in windows]
     into_u = _unroll_current(past)
     # Backpropagation through v goes on from its own gradient, which that through u would overwrite.
-    into_v = torch.empty_like(level[0]) if _keep(population.du) else None
+    into_v = torch.empty_like(h[0]) if _is_kept(past.kept_u) else None
 
     def step(t: int, grad: Tensor, out: Tensor) -> None:
         number = next(n for n, w in enumerate(windows) if w.start <= t < w.stop)
@@ -119,10 +143,9 @@ def _backward(past: Past, estimator: Estimator, grad: Tensor) -> Tensor:
     """All steps of `unroll`; window by window where an estimator has to see each as a whole."""
     if past.population.is_relay or not isinstance(estimator, WholeTrain):
         return through_time(unroll(past, estimator), grad, out=torch.empty_like(grad))
-    level, found = _in_activations(past.level), torch.empty_like(grad)
-    theta, decay = float(past.population.vth), _keep(past.population.dv)
-    for window in past.windows:
-        found[window] = estimator.backward(grad[window], level[window], theta=theta, decay=decay)
+    h, found = past.h, torch.empty_like(grad)
+    for w in past.windows:
+        found[w] = estimator.backward(grad[w], h[w], theta=past.theta, decay=past.kept_v)
     return through_time(_unroll_current(past), found, out=torch.empty_like(found))
 
 
@@ -131,31 +154,45 @@ def _copy(t: int, grad: Tensor, out: Tensor) -> None:
     out.copy_(grad)
 
 
-def _keep(rate: int) -> float:
-    return 1.0 - rate / DECAY_UNITY
+def _factor(value: PerNeuron, device: torch.device) -> Factor:
+    found = on_device(value, device)
+    return found.to(torch.float32) if isinstance(found, Tensor) else float(found)
 
 
-def _in_activations(registers: Tensor) -> Tensor:
-    """Registers in units of one activation, float32."""
-    if registers.is_floating_point():
-        return registers
-    return registers.to(torch.float32) / UNIT
+def _kept(rate: PerNeuron, device: torch.device) -> Factor:
+    return 1.0 - _factor(rate, device) / DECAY_UNITY
+
+
+def _is_kept(factor: Factor) -> bool:
+    return isinstance(factor, Tensor) or factor != 0.0
+
+
+def _in_activations(stored: Tensor) -> Tensor:
+    """In float32, from registers where they are stored."""
+    return stored if stored.is_floating_point() else stored.to(torch.float32) / UNIT
 
 
 def _unroll_current(past: Past) -> StepBack:
     """From the gradient with respect to what v receives to that with respect to the activation."""
-    keep, ends = _keep(past.population.du), {w.stop - 1 for w in past.windows}
+    kept, ends = past.kept_u, {w.stop - 1 for w in past.windows}
     carried: Tensor | None = None
 
     def step(t: int, grad: Tensor, out: Tensor) -> None:
         nonlocal carried
-        if keep and carried is not None and t not in ends:
-            torch.add(grad, carried, alpha=keep, out=out)
+        if _is_kept(kept) and carried is not None and t not in ends:
+            _add_share(grad, carried, kept, out=out)
         elif out is not grad:
             out.copy_(grad)
         carried = out
 
     return step
+
+
+def _add_share(grad: Tensor, carried: Tensor, kept: Factor, *, out: Tensor) -> None:
+    if isinstance(kept, Tensor):
+        torch.addcmul(grad, carried, kept, out=out)
+    else:
+        torch.add(grad, carried, alpha=kept, out=out)
 
 
 def as_given(grad: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
@@ -185,7 +222,7 @@ class _Fire(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
-        grad = _laid_out(grads[0], ctx.past.level)
+        grad = _laid_out(grads[0], ctx.past.stored_h)
         grad = _backward(ctx.past, ctx.estimator, grad)
         return as_given(grad, *ctx.given), None, None, None
 
@@ -195,7 +232,7 @@ class _Read(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, activation: Tensor, value: Tensor, past: Past, shares: list[float]
+        ctx: Any, activation: Tensor, value: Tensor, past: Past, shares: list[Factor]
     ) -> Tensor:
         ctx.past, ctx.shares = past, shares
         ctx.given = activation.shape, activation.dtype

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
 from .fixed_point import STATE_MAX, step
 from .layout import Layout
+from .per_neuron import on_device
 from .program import DECAY_UNITY, STATE_SHIFT, Population
 
 UNIT = 1 << STATE_SHIFT
@@ -22,14 +24,16 @@ class Registers:
 
     Args:
         spikes: 0.0 or 1.0.
-        drive: u after each step; registers in int32, or 64ths of them in float32 (see `Neurons`).
-        level: v before its reset, as `drive`. Both are empty where they are not recorded.
+        stored_u: u after each step: int32 as the register holds it, or float32 in activations,
+            each of which is 64 in the register.
+        stored_h: v before the spike resets it, as `stored_u`. Both are empty where they are not
+            recorded.
         resets: Which steps cleared u and v before they integrated; empty for none.
     """
 
     spikes: Float[Tensor, "T *axes"]
-    drive: Tensor
-    level: Tensor
+    stored_u: Tensor
+    stored_h: Tensor
     resets: tuple[bool, ...] = ()
 
     @property
@@ -42,12 +46,12 @@ class Registers:
     @property
     def u(self) -> Int32[Tensor, "T *axes"]:
         """u after the step."""
-        return _register(self.drive.expand(self.level.shape))
+        return _in_register(self.stored_u.expand(self.stored_h.shape))
 
     @property
     def h(self) -> Int32[Tensor, "T *axes"]:
         """v before the spike resets it."""
-        return _register(self.level)
+        return _in_register(self.stored_h)
 
     @property
     def v(self) -> Int32[Tensor, "T *axes"]:
@@ -66,8 +70,9 @@ def is_plain(population: Population, *, bound: int) -> bool:
         population: Its decays.
         bound: Greatest |activation| plus greatest |bias|.
     """
-    whole = population.du == DECAY_UNITY and population.dv in (0, DECAY_UNITY)
-    return whole and bound < PLAIN_BOUND
+    forgets_u = np.all(population.du == DECAY_UNITY)
+    integrates = np.all(population.dv == 0) or np.all(population.dv == DECAY_UNITY)
+    return bool(forgets_u and integrates) and bound < PLAIN_BOUND
 
 
 class Neurons:
@@ -98,11 +103,14 @@ class Neurons:
     ) -> None:
         self.population, self.resets = population, resets
         self.keeps, self.steps, self.plain, self.clips = keeps, steps, plain, clips
+        self.du, self.dv, self.vth = (
+            on_device(x, like.device) for x in (population.du, population.dv, population.vth)
+        )
         kind = torch.float32 if plain else torch.int32
         self.spikes = _empty(like, steps, torch.float32)
-        self._level = _empty(like, steps if keeps else 1, kind)
-        self._drive = torch.empty_like(self._level) if keeps and not plain else None
-        self._u = self._v = torch.zeros_like(self._level[0])
+        self._h = _empty(like, steps if keeps else 1, kind)
+        self._all_u = torch.empty_like(self._h) if keeps and not plain else None
+        self._u = self._v = torch.zeros_like(self._h[0])
         # Type and layout of a step, once: converted at every step it costs more than the sum.
         shared = bias is None or bias.ndim < self._v.ndim
         room = self._v[:1] if shared else self._v
@@ -112,8 +120,8 @@ class Neurons:
         """Integrates what arrives at step t (from 0) and writes the spikes of that step."""
         if self.resets and self.resets[t]:
             self._u, self._v = torch.zeros_like(self._u), torch.zeros_like(self._v)
-        advance = self._advance_plain if self.plain else self._advance_registers
-        advance(t, activation, self._level[t if self.keeps else 0])
+        advance = self._advance_activations if self.plain else self._advance_registers
+        advance(t, activation, self._h[t if self.keeps else 0])
 
     def run(self, activation: Float[Tensor, "t *axes"]) -> Registers:
         """All steps of what arrives, whole numbers, time first.
@@ -126,36 +134,35 @@ class Neurons:
         return self.registers(activation)
 
     def registers(self, activation: Float[Tensor, "t *axes"]) -> Registers:
-        """What was kept, given all that arrived."""
-        drive = activation.to(torch.float32) if self._drive is None else self._drive
+        """What was kept, given all that arrived: of a plain population that is u."""
+        u = activation.to(torch.float32) if self._all_u is None else self._all_u
         kept = slice(None if self.keeps else 0)
         return Registers(
-            spikes=self.spikes, drive=drive[kept], level=self._level[kept], resets=self.resets
+            spikes=self.spikes, stored_u=u[kept], stored_h=self._h[kept], resets=self.resets
         )
 
-    def _advance_plain(self, t: int, activation: Tensor, level: Tensor) -> None:
-        """In units of one activation: v ← clip(v + a + bias), spike above vth."""
-        if self.population.dv:
-            h = level.copy_(activation)
+    def _advance_activations(self, t: int, activation: Tensor, h: Tensor) -> None:
+        """In activations, for u forgets and v does not round: h ← clip(v + a + bias)."""
+        if isinstance(self.dv, int) and self.dv == 0:
+            torch.add(self._v, activation, out=h)
         else:
-            h = torch.add(self._v, activation, out=level)
+            h.copy_(activation)
         if self.bias is not None:
             h.add_(self.bias)
         if self.clips:
             h.clamp_(-RAIL / UNIT, RAIL / UNIT)
         # A comparison written as 0.0 and 1.0 is vectorised; masks of booleans cost ten times.
-        fired = torch.gt(h, self.population.vth, out=self.spikes[t])
+        fired = torch.gt(h, self.vth, out=self.spikes[t])
         self._v = torch.addcmul(h, h, fired, value=-1.0)
 
-    def _advance_registers(self, t: int, activation: Tensor, level: Tensor) -> None:
+    def _advance_registers(self, t: int, activation: Tensor, h: Tensor) -> None:
         """Lava's int32 arithmetic, operation by operation."""
         now = activation.to(torch.int64).to(torch.int32)
-        du, dv = self.population.du, self.population.dv
-        self._u, h = step(self._u, self._v, now, du=du, dv=dv, bias=self.bias)
-        if self._drive is not None:
-            self._drive[t] = self._u
-        level.copy_(h)
-        fired = h > self.population.vth << STATE_SHIFT
+        self._u, level = step(self._u, self._v, now, du=self.du, dv=self.dv, bias=self.bias)
+        if self._all_u is not None:
+            self._all_u[t] = self._u
+        h.copy_(level)
+        fired = h > self.vth << STATE_SHIFT
         self.spikes[t] = fired
         self._v = h.masked_fill(fired, 0)
 
@@ -167,6 +174,6 @@ def _empty(like: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
     return layout.train(rows)
 
 
-def _register(values: Tensor) -> Tensor:
-    """64ths back to what the register holds."""
-    return (values * UNIT).to(torch.int32) if values.is_floating_point() else values
+def _in_register(stored: Tensor) -> Tensor:
+    """What the register holds, where activations are stored."""
+    return (stored * UNIT).to(torch.int32) if stored.is_floating_point() else stored

@@ -1,4 +1,4 @@
-"""A synapse as a linear map on batches of spikes: exact sums, wrapped where Lava's wrap.
+"""A synapse as a linear map on batches of spikes: exact sums, and Lava's overflow (`wrapping`).
 
 Which arithmetic is used follows from the bound on its sums (`exact_sums`). Convolutions go in
 parts that float32 sums exactly (`float_parts`), dense synapses in float64 where float32 is too
@@ -17,9 +17,9 @@ from torch.nn.grad import conv2d_input
 
 from .byte_conv import BYTE, ByteConv, fits, missing_reason
 from .exact_sums import activation_bound
-from .fixed_point import STATE_MAX, convolved_activation, dense_activation
 from .float_parts import Part, split
-from .program import INT32, Synapse
+from .program import Synapse
+from .wrapping import wrapping
 
 
 class Kernel:
@@ -46,11 +46,10 @@ class Kernel:
         self.synapse = synapse
         self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
         self._geometry = synapse.geometry
-        self.can_wrap = _can_wrap(synapse, activation_bound(synapse, low=low, high=high))
-        # With delays Lava sums products of 32 bits in 64.
-        largest = max(-low, high) * int(np.abs(weight.astype(np.int64)).max(initial=0))
-        self._wraps_products = (
-            not synapse.is_conv and synapse.is_delayed and synapse.shift > 0 and largest >= INT32
+        self.wrapping = wrapping(
+            synapse,
+            activation=activation_bound(synapse, low=low, high=high),
+            product=max(-low, high) * int(np.abs(weight.astype(np.int64)).max(initial=0)),
         )
         self._bytes: ByteConv | None = None
         self._parts: list[Part] = []
@@ -73,8 +72,9 @@ class Kernel:
         """Weighted sums of `x`, integers held in floats. Differentiable in `x`."""
         x = x.to(torch.float32 if self._parts else self.weight.dtype)
         if self.synapse.is_conv:
-            return self._wrapped(self._conv(x), convolved_activation)
-        sums = self._dense(x.flatten(1))
+            return self._wrapped(self._conv(x), x)
+        flat = x.flatten(1)
+        sums = self._wrapped(F.linear(flat, self.weight), flat)
         return straight_through(sums / 2**self.synapse.shift, torch.floor)
 
     def adjoint(self, grad: Float[Tensor, "B *target"], shape: torch.Size) -> Tensor:
@@ -83,18 +83,6 @@ class Kernel:
             # A gradient need not be exact: float32 is five times as fast.
             return conv2d_input(shape, self.weight.float(), grad.float(), **self._geometry)
         return (grad.to(self.weight.dtype) @ self.weight / 2**self.synapse.shift).reshape(shape)
-
-    def _dense(self, x: Tensor) -> Tensor:
-        sums = F.linear(x, self.weight)
-        if self._wraps_products:
-            return straight_through(sums, lambda _: self._wrapped_products(x))
-        return self._wrapped(sums, dense_activation)
-
-    def _wrapped_products(self, x: Tensor) -> Tensor:
-        """Sums of products, each of which wraps in 32 bits."""
-        whole = x.detach().to(torch.int64)
-        products = ((whole * row).to(torch.int32) for row in self.weight.to(torch.int64))
-        return torch.stack([p.sum(1, dtype=torch.int64) for p in products], dim=1).to(x.dtype)
 
     def _conv(self, x: Tensor) -> Tensor:
         in_bytes = self._bytes is not None and self._bytes.pays(x)
@@ -124,10 +112,11 @@ class Kernel:
             return None
         return ByteConv(self.weight, stride=synapse.stride, padding=synapse.padding)
 
-    def _wrapped(self, sums: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
-        if not self.can_wrap:
+    def _wrapped(self, sums: Tensor, x: Tensor) -> Tensor:
+        if self.wrapping is None:
             return sums
-        return straight_through(sums, lambda x: rule(x.to(torch.int64)).to(x.dtype))
+        rule, entered = self.wrapping.rule, x.detach()
+        return straight_through(sums, lambda s: rule(s.long(), entered, self.weight).to(s.dtype))
 
 
 class _Fast(torch.autograd.Function):
@@ -141,17 +130,6 @@ class _Fast(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         return ctx.kernel.adjoint(grads[0], ctx.shape).to(ctx.dtype), None
-
-
-def _can_wrap(synapse: Synapse, bound: int) -> bool:
-    """Whether Lava wraps a sum of activations up to `bound`, and it matters that it does so there.
-
-    A dense sum is an int32: only before a shift does that differ from wrapping later. With delays
-    Lava sums in int64 and wraps behind the shift, or each product.
-    """
-    if synapse.is_conv:
-        return bound >= STATE_MAX
-    return not synapse.is_delayed and bound >= INT32 >> synapse.shift
 
 
 def straight_through(x: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:

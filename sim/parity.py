@@ -17,8 +17,8 @@ from ..core.errors import DataError
 from ..core.progress import SILENT, Tracker
 from .clock import LavaClock, Window
 from .difference import Difference, Pair, differences, first_of
-from .lava import run_lava
-from .lava_request import LavaRequest, ProgramRequest, Request
+from .oracle.request import LavaRequest, ProgramRequest, Request
+from .oracle.run import run_lava
 from .program import Program, Source
 from .twin import Run, Twin
 

@@ -15,6 +15,7 @@ from jaxtyping import Int, Shaped
 
 from ..core.errors import FormatError, RangeError
 from .interface import Encoding, Readout
+from .per_neuron import PerNeuron, check_per_neuron
 
 DECAY_UNITY = 4096
 """A decay of 4096 forgets everything in one step, 0 forgets nothing (12 bits)."""
@@ -28,6 +29,10 @@ BIAS = np.iinfo(np.int16)
 """Range of a bias mantissa in Lava."""
 INT32 = 1 << 31
 """Lava sums in -2^31..2^31 - 1, and a file states weights and the like in 32 bits."""
+
+
+PARAMETERS = {"du": "decays of u", "dv": "decays of v", "vth": "thresholds", "bias": "biases"}
+"""What a population is told, and what messages call it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """Neurons that share one set of parameters: Lava's CUBA neuron.
+    """Neurons that clear together: Lava's CUBA neuron.
 
         u ← decay(u, du) + (a << 6), wrapped;  v ← clip(decay(v, dv) + u + (bias << 6));
         spike if v > vth << 6, then v ← 0
@@ -66,45 +71,32 @@ class Population:
         du, dv: Decays of u and v (`iDecay` and `vDecay` of a `.net` file); 0..4096 on the chip. A
             file may state more here and below, and Lava computes on with it.
         vth: Threshold mantissa; 17 bits on the chip.
-        bias: Bias mantissa within int16, broadcastable to `shape`. None for none.
+        bias: Bias mantissa within int16. None for none.
         phase: Which step of the reset cycle clears it: its depth behind the input.
         is_relay: A pure delay (one spike in, the same spike out): differentiated as the identity.
 
+    Decays, threshold and bias are one number, or arrays broadcastable to `shape`.
+
     Raises:
-        FormatError: If the biases are no integers, or not of its shape.
+        FormatError: If such an array holds no integers, or is not of its shape.
         RangeError: If a bias does not fit.
     """
 
     name: str
     shape: tuple[int, ...]
-    du: int = DECAY_UNITY
-    dv: int = 0
-    vth: int
+    du: PerNeuron = DECAY_UNITY
+    dv: PerNeuron = 0
+    vth: PerNeuron
     bias: Shaped[np.ndarray, "..."] | None = None
     phase: int = 0
     is_relay: bool = False
 
     def __post_init__(self) -> None:
-        self._check_bias_range()
-        shape = () if self.bias is None else self.bias.shape
-        fits = len(shape) <= len(self.shape) and all(
-            n in (1, m) for n, m in zip(shape[::-1], self.shape[::-1], strict=False)
-        )
-        if not fits:
-            raise FormatError(
-                f"expected biases of population {self.name!r} for shape {self.shape}, got shape "
-                f"{shape}; state one a neuron or one a channel"
-            )
-
-    def _check_bias_range(self) -> None:
-        bias = self.bias
-        if bias is None:
-            return
-        if bias.dtype.kind not in "iu":
-            raise FormatError(
-                f"expected integer biases of population {self.name!r}, got {bias.dtype}; round them"
-            )
-        low, high = int(bias.min(initial=0)), int(bias.max(initial=0))
+        for key, kind in PARAMETERS.items():
+            if (value := getattr(self, key)) is not None:
+                check_per_neuron(value, self.shape, what=f"{kind} of population {self.name!r}")
+        bias = 0 if self.bias is None else self.bias
+        low, high = int(np.min(bias, initial=0)), int(np.max(bias, initial=0))
         if low < BIAS.min or high > BIAS.max:
             raise RangeError(
                 f"expected biases of population {self.name!r} within {BIAS.min}..{BIAS.max}, got "

@@ -14,7 +14,7 @@ from ..core.errors import FormatError
 from ..core.files import write_bytes
 from .hdf5 import Fields, open_hdf5
 from .interface import Encoding, Readout
-from .program import Population, Program, Source, Synapse
+from .program import PARAMETERS, Population, Program, Source, Synapse
 from .whole_numbers import read_whole
 
 FORMAT = "spikeproof program 1"
@@ -28,8 +28,9 @@ def write_program(path: Path, program: Program) -> None:
         _put(file, "format", FORMAT)
         _put(file, "head", json.dumps(_head(program), sort_keys=True))
         for index, population in enumerate(program.populations):
-            if population.bias is not None:
-                file[f"bias/{index}"] = population.bias.astype(np.int32)
+            for key in PARAMETERS:
+                if isinstance(value := getattr(population, key), np.ndarray):
+                    file[f"{key}/{index}"] = value.astype(np.int32)
         for index, synapse in enumerate(program.synapses):
             file[f"weight/{index}"] = synapse.weight.astype(np.int32)
             if not isinstance(synapse.delay, int):
@@ -68,7 +69,7 @@ def _head(program: Program) -> dict[str, Any]:
     return {
         "sources": [vars(source) for source in program.sources],
         "populations": [
-            {key: value for key, value in vars(p).items() if key != "bias"}
+            {key: value for key, value in vars(p).items() if not _lies_apart(key, value)}
             for p in program.populations
         ],
         "synapses": [_synapse_head(synapse) for synapse in program.synapses],
@@ -84,6 +85,11 @@ def _encoding_head(encoding: Encoding) -> dict[str, Any]:
     return {key: v for key, v in vars(encoding).items() if key != "kind" or v != "direct"}
 
 
+def _lies_apart(key: str, value: object) -> bool:
+    """Whether a parameter of a population is an array, or an absent one."""
+    return key == "bias" or isinstance(value, np.ndarray)
+
+
 def _synapse_head(synapse: Synapse) -> dict[str, Any]:
     head = {key: value for key, value in vars(synapse).items() if key != "weight"}
     return head if isinstance(synapse.delay, int) else {**head, "delay": None}
@@ -94,7 +100,7 @@ def _program(head: dict[str, Any], fields: Fields) -> Program:
     return Program(
         sources=tuple(Source(**_checked(source)) for source in head["sources"]),
         populations=tuple(
-            Population(**_checked(p), bias=_integers(fields, "bias", i))
+            Population(**_checked(p), **_arrays(fields, i))
             for i, p in enumerate(head["populations"])
         ),
         synapses=tuple(_synapse(s, i, fields) for i, s in enumerate(head["synapses"])),
@@ -103,6 +109,12 @@ def _program(head: dict[str, Any], fields: Fields) -> Program:
         readout=Readout(**_checked(readout)) if readout else None,
         notes=_texts(head["notes"]),
     )
+
+
+def _arrays(fields: Fields, index: int) -> dict[str, Any]:
+    """The parameters of a population that are arrays."""
+    found = {key: _integers(fields, key, index) for key in PARAMETERS}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _synapse(head: dict[str, Any], index: int, fields: Fields) -> Synapse:

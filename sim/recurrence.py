@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .estimators import Estimator
+from .gradients.estimators import Estimator
 from .integer_gradient import Past, as_given, check_threshold, unroll
 from .integer_neuron import Neurons, Registers
 from .kernel import Kernel

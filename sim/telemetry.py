@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
+from .per_neuron import on_device
 from .program import STATE_SHIFT, Population, Program, Synapse
 from .twin import Run
 
@@ -98,7 +99,7 @@ def _measured(
         peak_v=peak_v,
         bits_u=peak_u.bit_length() + 1,
         bits_v=peak_v.bit_length() + 1,
-        ties=int((registers.h == population.vth << STATE_SHIFT).sum()),
+        ties=int((registers.h == on_device(population.vth, spikes.device) << STATE_SHIFT).sum()),
         silent=int((often == 0).sum()),
         saturated=int((often == spikes.shape[0] * spikes.shape[1]).sum()),
     )

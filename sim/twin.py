@@ -1,7 +1,7 @@
 """The integer twin: runs a Program, batched and differentiable, to the last bit as Lava would."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from ..core.errors import DataError, UnsupportedNodeError
 from ..core.progress import SILENT, Tracker
 from .clock import Clock, Window
 from .components import components
-from .estimators import Estimator
 from .exact_sums import activation_bounds, exact_dtype, self_test
+from .gradients.estimators import Estimator
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
 from .kernel import Kernel, straight_through
@@ -85,7 +85,7 @@ class Twin:
         trains = {s.name: self._train(s, inputs, clock) for s in self.program.sources}
         replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
         batch = _batch_size(trains, replaced)
-        run = Run()
+        sent, registers, reading = {}, {}, None
         with tracker.task("twin", len(self.program.populations)) as task:
             for group in self.groups:
                 task.advance(0, group[0].name)
@@ -101,14 +101,14 @@ class Twin:
                     for p in group
                 }
                 for name, answer in self._answers(outside, neurons, clock, estimator).items():
-                    trains[name] = run.spikes[name] = answer.spikes
+                    trains[name] = sent[name] = answer.spikes
                     if record:
-                        run.registers[name] = answer.registers
-                    if self._is_read(self.program.population(name)):
-                        run = replace(run, reading=self._read(answer))
+                        registers[name] = answer.registers
+                    if self._is_read(answer.population):
+                        reading = self._read(answer)
                     task.advance(1)
-        in_order = {p.name: run.spikes[p.name] for p in self.program.populations}
-        return replace(run, spikes=in_order)
+        in_order = {p.name: sent[p.name] for p in self.program.populations}
+        return Run(spikes=in_order, registers=registers, reading=reading)
 
     def _neurons(
         self,

@@ -51,7 +51,7 @@ def reference(
             for synapse in program.into(p.name):
                 a = a + arriving(synapse, trains[synapse.source], column, p.shape)
             u, h = one_step(u, v, a, p, (biases or {}).get(p.name, p.bias))
-            trace.s[column] = fired = h > int32(np.array([p.vth * 64]))
+            trace.s[column] = fired = h > int32(np.array(p.vth, np.int64, ndmin=1) * 64)
             state[p.name] = trace.u[column], trace.v[column] = u, np.where(fired, 0, h)
     return traces
 
@@ -66,7 +66,7 @@ def int32(x: np.ndarray) -> np.ndarray:
     return (x + 2**31) % 2**32 - 2**31
 
 
-def decayed(x: np.ndarray, rate: int) -> np.ndarray:
+def decayed(x: np.ndarray, rate: int | np.ndarray) -> np.ndarray:
     """sign(x) · floor(|x| · (4096 − rate) / 4096)."""
     product = x * (4096 - rate)
     return int32(np.sign(product) * (np.abs(product) // 4096))

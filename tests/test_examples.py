@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spikeproof.deploy.deployment import DeployConfig, run
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import lattice_graph
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "run_integer_onnx.py"

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..core.errors import ConfigError
 from .network_config import NetworkConfig
-from .spiking import Spiking
+from .spiking import neurons_of
 from .wide_resnet import WideResNet, build_wide_resnet, wide_resnet
 
 Stage = Literal["conv", "pool"]
@@ -131,7 +131,7 @@ def _features(config: NetworkConfig, plan: Architecture) -> Iterator[tuple[str, 
         conv += 1
         yield f"conv{conv}", nn.Conv2d(channels, width, 3, padding=1)
         yield f"norm{conv}", nn.BatchNorm2d(width)
-        yield f"spike{conv}", _neurons(config)
+        yield f"spike{conv}", neurons_of(config)
         channels = width
 
 
@@ -141,12 +141,8 @@ def _classifier(config: NetworkConfig, plan: Architecture) -> Iterator[tuple[str
     yield "flatten", nn.Flatten()
     for number, neurons in enumerate(config.hidden, start=1):
         yield f"dense{number}", nn.Linear(size, neurons)
-        yield f"dense_spike{number}", _neurons(config)
+        yield f"dense_spike{number}", neurons_of(config)
         size = neurons
     yield "readout", nn.Linear(size, config.classes)
     if config.readout == "spikes":
-        yield "readout_spike", _neurons(config)
-
-
-def _neurons(config: NetworkConfig) -> Spiking:
-    return Spiking(theta=config.theta, decay=config.decay)
+        yield "readout_spike", neurons_of(config)

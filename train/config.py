@@ -13,7 +13,7 @@ from ..core.errors import ConfigError
 from ..datasets.frames import CAP, FrameConfig
 from ..datasets.images import ImageData
 from ..datasets.lattice import channel_std, lattice_mean
-from ..sim.neuron import FUSED, KERNELS
+from ..sim.neurons.neuron import FUSED, KERNELS
 from .architectures import USUAL, architecture
 from .fields import convert_fields, field_types
 from .gradient_penalty import FORMS
@@ -49,10 +49,10 @@ class TrainConfig:
         select_by: Which validation accuracy chooses the best checkpoint.
         validation_epsilon, validation_steps: PGD on the validation images.
         validation_limit: Most validation images that are looked at.
-        precision: `32-true`, or `bf16-mixed` (flips spikes: only ever for training, validation
-            computes in float32).
+        precision: `32-true`, or `bf16-mixed` (membranes add up in bf16 too, which flips spikes:
+            only ever for training, validation computes in float32).
         memory_format: `contiguous`, or `channels_last`: how convolutions keep their maps.
-        neuron_kernel: A name of `sim.neuron.KERNELS`: `fused`, `compiled` or `triton`.
+        neuron_kernel: A name of `sim.neurons.neuron.KERNELS`: `fused`, `compiled` or `triton`.
         seed: Decides weights, split, order, augmentation and attack starts.
 
     Raises:

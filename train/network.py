@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..core.axes import stacks_to_train
 from ..core.errors import DataError
-from ..sim.estimators import Estimator, estimator
-from ..sim.neuron import kernel
+from ..sim.gradients.estimators import Estimator, estimator
+from ..sim.neurons.neuron import kernel
 from .architectures import build
 from .network_config import NetworkConfig
 from .pooling import pooled

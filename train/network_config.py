@@ -7,7 +7,7 @@ from typing import Any
 from ..core.errors import ConfigError
 from ..datasets.frames import CAP, FrameConfig
 
-NEURONS = ("if", "lif")
+NEURONS = ("if", "lif", "relu")
 ENCODINGS = ("direct", "frames")
 READOUTS = ("membrane", "spikes")
 
@@ -21,8 +21,9 @@ class NetworkConfig:
         input_shape: `(C, H, W)` of an image or a frame.
         classes: Number of classes K.
         steps: Time steps T.
-        neuron: `if` keeps the whole membrane from step to step, `lif` the share `decay` of it.
-        decay: λ, 1 for `if`, in (0, 1) for `lif`.
+        neuron: `if` keeps the whole membrane from step to step, `lif` the share `decay` of it;
+            `relu` has no spikes and no time: an ordinary network with the same layers.
+        decay: λ, 1 for `if` and `relu`, in (0, 1) for `lif`.
         theta: Threshold of every neuron.
         widths: Channels of each convolution.
         hidden: Neurons of each hidden dense layer.
@@ -96,9 +97,15 @@ def _check_names(config: NetworkConfig) -> None:
 
 
 def _check_neuron(config: NetworkConfig) -> None:
-    if config.neuron == "if" and config.decay != 1.0:
+    if config.neuron != "lif" and config.decay != 1.0:
         raise ConfigError(
-            f"expected decay 1 for neuron 'if', got {config.decay}; set neuron to 'lif'"
+            f"expected decay 1 for neuron {config.neuron!r}, got {config.decay}; "
+            "set neuron to 'lif'"
+        )
+    if config.neuron == "relu" and (config.steps, config.readout) != (1, "membrane"):
+        raise ConfigError(
+            f"expected steps 1 and readout 'membrane' for neuron 'relu', got {config.steps} and "
+            f"{config.readout!r}; it has no time"
         )
     if config.neuron == "lif" and not 0.0 < config.decay < 1.0:
         raise ConfigError(

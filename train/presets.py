@@ -113,6 +113,33 @@ def _attack(epsilon: float, steps: int = 5) -> dict[str, Any]:
     return {"epsilon": epsilon, "attack_steps": steps, "attack_step_size": 2.5 * epsilon / steps}
 
 
+SOURCE_SEEDS = {"same": 1001, "other": 1002, "ann": 1003}
+"""Networks that attacks are carried over from: of the same layers, of another architecture, and of
+the same layers without spikes. Their seeds decide weights and the order of the data, and none is
+the usual one."""
+
+
+def _sources(
+    dataset: str,
+    base: TrainConfig,
+    network: NetworkOptions,
+    *,
+    other: NetworkOptions,
+    attack: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    suffix: str = "",
+) -> dict[str, Recipe]:
+    """`<dataset>-source-same`, `-other` and `-ann`: trained adversarially, as what they attack."""
+    shapes = {"same": network, "other": other, "ann": replace(network, neuron="relu", steps=1)}
+    trained = _train(dataset, "at", base, attack or {})
+    return {
+        f"{dataset}-source-{name}{suffix}": Recipe(
+            train=replace(trained, seed=seed, epochs=epochs or base.epochs), network=shapes[name]
+        )
+        for name, seed in SOURCE_SEEDS.items()
+    }
+
+
 PAPER = TrainConfig()
 """T = 8, SGD 0.1 with momentum 0.9 and weight decay 5e-4, batch 64, cosine, 200 epochs, h = 0.01,
 PGD5 in 2/255 with step 0.01: Liu et al. 2024, Table 5."""
@@ -121,6 +148,7 @@ DIGITS = TrainConfig(epochs=12, batch_size=32, augment=False, validation_epsilon
 """Chosen on validation images for robustness at 0.1, in about a minute on one core. Training
 attacks reach further than that, which helped."""
 DIGITS_NETWORK = NetworkOptions(architecture="digits-conv")
+DIGITS_OTHER = NetworkOptions(architecture="conv-conv-pool", widths=(12, 24), hidden=(48,))
 
 CIFAR_NETWORK = NetworkOptions(architecture="vgg11")
 CIFAR100_NETWORK = NetworkOptions(architecture="wrn16-4")
@@ -166,6 +194,7 @@ GREY = replace(PAPER, epochs=50, augment=False)
 GREY_SMALL = replace(GREY, epochs=5, validation_limit=200)
 GREY_NETWORK = NetworkOptions(architecture="conv-28", widths=(32, 64), hidden=(256,))
 GREY_SMALL_NETWORK = NetworkOptions(architecture="conv-28")
+GREY_OTHER = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 
 PRESETS: dict[str, Recipe] = {
     **_table("digits", DIGITS, DIGITS_NETWORK, attack=_attack(0.15)),
@@ -206,5 +235,24 @@ PRESETS: dict[str, Recipe] = {
     ),
     **_table("fashion", GREY, GREY_NETWORK, attack=_attack(8 / 255)),
     **_table("fashion", GREY_SMALL, GREY_SMALL_NETWORK, attack=_attack(8 / 255), suffix="-small"),
+    **_sources("digits", DIGITS, DIGITS_NETWORK, other=DIGITS_OTHER, attack=_attack(0.15)),
+    **_sources("cifar", PAPER, CIFAR_NETWORK, other=CIFAR100_NETWORK),
+    **_sources(
+        "cifar",
+        CIFAR_SMALL,
+        CIFAR_SMALL_NETWORK,
+        other=CIFAR100_SMALL_NETWORK,
+        epochs=CIFAR_SMALL_EPOCHS["at"],
+        suffix="-small",
+    ),
+    **_sources("fashion", GREY, GREY_NETWORK, other=GREY_OTHER, attack=_attack(8 / 255)),
+    **_sources(
+        "fashion",
+        GREY_SMALL,
+        GREY_SMALL_NETWORK,
+        other=GREY_OTHER,
+        attack=_attack(8 / 255),
+        suffix="-small",
+    ),
 }
 """CIFAR and DVS as published; `-small` for two CPU cores; digits, MNIST and Fashion are ours."""

@@ -15,8 +15,9 @@ from norse.torch.functional.lif_box import (
 from torch import Tensor, nn
 
 from ..core.errors import ConfigError
-from ..sim.estimators import TRAINING, Estimator, estimator
-from ..sim.neuron import FUSED, integrate_and_fire
+from ..sim.gradients.estimators import TRAINING, Estimator, estimator
+from ..sim.neurons.neuron import FUSED, integrate_and_fire
+from .network_config import NetworkConfig
 
 DT = 1.0
 """Time step: Norse's dt·tau_mem_inv is 1 − λ. A power of two keeps the product exact."""
@@ -35,7 +36,7 @@ class Spiking(nn.Module):
     Args:
         theta: Threshold θ > 0.
         decay: λ in (0, 1]; 1 is IF.
-        estimator_name: How a spike is differentiated, a name of `sim.estimators`.
+        estimator_name: How a spike is differentiated, a name of `sim.gradients.estimators`.
 
     Raises:
         ConfigError: If a value is out of range, or the estimator unknown.
@@ -55,7 +56,7 @@ class Spiking(nn.Module):
         self.estimator: Estimator = estimator(estimator_name)
         """How a spike is differentiated."""
         self.kernel_name = FUSED
-        """A name of `sim.neuron.KERNELS`; the spikes are the same under each."""
+        """A name of `sim.neurons.neuron.KERNELS`; the spikes are the same under each."""
         self.neuron: IAFParameters | LIFBoxParameters = _parameters(self.theta, self.decay)
 
     def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
@@ -90,6 +91,21 @@ class Spiking(nn.Module):
     def extra_repr(self) -> str:
         """What `print(network)` shows."""
         return f"theta={self.theta}, decay={self.decay}, estimator={self.estimator.name}"
+
+
+class Rectified(Spiking):
+    """max(0, x) in the place of neurons: what makes an ordinary network of the same layers."""
+
+    def forward(self, x: Float[Tensor, "T N *axes"]) -> Float[Tensor, "T N *axes"]:
+        """The rectified input; steps do not know of each other."""
+        return x.relu()
+
+
+def neurons_of(config: NetworkConfig) -> Spiking:
+    """One layer of the neurons that a network has."""
+    if config.neuron == "relu":
+        return Rectified()
+    return Spiking(theta=config.theta, decay=config.decay)
 
 
 def _parameters(theta: float, decay: float) -> IAFParameters | LIFBoxParameters:

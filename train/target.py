@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..sim.estimators import ESTIMATORS, TRAINING, estimator
-from ..sim.whole_train import begin_pass
+from ..sim.gradients.estimators import ESTIMATORS, TRAINING, estimator
+from ..sim.gradients.whole_train import begin_pass
 from .network import SpikingNetwork
 
 

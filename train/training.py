@@ -100,7 +100,7 @@ class Training:
             "clean": "clean accuracy",
         }[config.select_by]
         return {
-            "versions": versions(),
+            "versions": versions() | {"threads": str(torch.get_num_threads())},
             "seed": config.seed,
             "device": device,
             "processes": self.team.world,

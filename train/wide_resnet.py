@@ -12,7 +12,7 @@ from torch import nn
 
 from ..core.errors import ConfigError
 from .network_config import NetworkConfig
-from .spiking import Spiking
+from .spiking import neurons_of
 from .wiring import Mixture, Wired
 
 Layers = Iterator[tuple[str, nn.Module, tuple[str, ...]]]
@@ -83,12 +83,12 @@ def _network(config: NetworkConfig, plan: WideResNet) -> Layers:
             yield from _block(config, name, current, channels, width, stride)
             current, channels = f"{name}_sum", width
     yield "norm", nn.BatchNorm2d(channels), ()
-    yield "spike", _neurons(config), ()
+    yield "spike", neurons_of(config), ()
     yield "pool", nn.AvgPool2d(_last_map(config)), ()
     yield "flatten", nn.Flatten(), ()
     yield "readout", nn.Linear(channels, config.classes), ()
     if config.readout == "spikes":
-        yield "readout_spike", _neurons(config), ()
+        yield "readout_spike", neurons_of(config), ()
 
 
 def _block(
@@ -96,10 +96,10 @@ def _block(
 ) -> Layers:
     """Two convolutions, and what was before them: as it is, or as 1x1 convolved spikes."""
     yield f"{name}_norm1", nn.BatchNorm2d(before), (current,)
-    yield f"{name}_spike1", _neurons(config), ()
+    yield f"{name}_spike1", neurons_of(config), ()
     yield f"{name}_conv1", nn.Conv2d(before, after, 3, stride, padding=1, bias=False), ()
     yield f"{name}_norm2", nn.BatchNorm2d(after), ()
-    yield f"{name}_spike2", _neurons(config), ()
+    yield f"{name}_spike2", neurons_of(config), ()
     yield f"{name}_conv2", nn.Conv2d(after, after, 3, padding=1, bias=False), ()
     shortcut = current
     if before != after or stride != 1:
@@ -114,7 +114,3 @@ def _last_map(config: NetworkConfig) -> tuple[int, int]:
     halvings = len(config.widths) - 2
     height, width = (-(-size // 2**halvings) for size in config.input_shape[1:])
     return height, width
-
-
-def _neurons(config: NetworkConfig) -> Spiking:
-    return Spiking(theta=config.theta, decay=config.decay)

@@ -14,6 +14,14 @@ from .plots import NAMES, curve_plot, rate_plot
 
 TEMPLATE = "page.html.j2"
 STYLE = "page.css"
+STAGES = {
+    "float": "float network, 8-bit images",
+    "fold": "batch norm and pools folded",
+    "weights": "weights rounded",
+    "thresholds": "thresholds, biases and decays rounded",
+    "hardware": "simulated chip",
+}
+"""What the stages of the waterfall are called."""
 
 
 def render(audit: Mapping[str, Any]) -> str:
@@ -47,6 +55,7 @@ def render(audit: Mapping[str, Any]) -> str:
         sides=SIDES,
         cells=[cell_name(*cell) for cell in CELLS],
         names=NAMES,
+        stages=STAGES,
         raised=raised(audit),
         alarms=_by_name(audit["alarms"]),
         curve=curve_plot(audit["curve"], epsilon=audit["epsilon"]),
@@ -91,6 +100,8 @@ def _setup(audit: Mapping[str, Any]) -> list[tuple[str, str]]:
         "suite",
         "rule",
         "restarts",
+        "passes",
+        "pursued_with",
         "seed",
         "confidence",
         "batch_size",

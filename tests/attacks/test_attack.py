@@ -21,6 +21,8 @@ EXACT = np.arange(256, dtype=np.float32) / np.float32(255)
 
 def assert_same(found, expected):
     for field in fields(found):
+        if field.name == "queries":  # the batch's, not the samples'
+            continue
         a, b = getattr(found, field.name), getattr(expected, field.name)
         np.testing.assert_array_equal(a, b, err_msg=field.name)
 
@@ -170,6 +172,14 @@ def test_stopping_early_finds_the_same_broken_examples(attack, toy, batch, threa
     assert early.fooled_any.all()
     assert torch.equal(early.broken, full.broken[full.fooled_any])
     assert early.queries < full.queries
+
+
+@EVERY
+def test_samples_count_their_own_passes_whether_or_not_others_go_on(attack, toy, batch, threat):
+    full = attack(toy, **batch, threat=threat, seed=0)
+    early = attack(toy, **batch, threat=threat, seed=0, stop_when_all_fooled=True)
+    assert torch.equal(early.asked, full.asked)
+    assert full.asked.max() <= full.queries
 
 
 def test_attack_does_not_stop_early_unless_asked(toy, batch, threat):

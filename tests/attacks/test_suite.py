@@ -2,9 +2,9 @@ import pytest
 
 from spikeproof.attacks.attack import Attack
 from spikeproof.attacks.noise import Noise
-from spikeproof.attacks.suite import ATTACKS, SUITES, Suite, attack_named, suite_named
+from spikeproof.attacks.suite import ATTACKS, SHARPEST, SUITES, Suite, attack_named, suite_named
 from spikeproof.core.errors import ConfigError
-from spikeproof.sim.estimators import ESTIMATORS
+from spikeproof.sim.gradients.estimators import ESTIMATORS
 
 
 def test_every_attack_is_listed_by_its_name():
@@ -53,27 +53,32 @@ def test_full_suite_contains_the_published_one():
     assert not full.as_published
 
 
-def test_full_suite_pursues_with_strong_attacks_over_known_estimators():
-    found = suite_named("full").pursuers(tuple(ESTIMATORS), restarts=2)
-    wanted = {name for wave in suite_named("full").waves for name in wave.estimators}
-    assert wanted <= set(ESTIMATORS)
-    assert {(a.name, a.estimator) for a in found} >= {
-        ("apgd50-t", "assg"),
-        ("apgd50-dlr", "rga"),
-        ("sapgd100", "pdsg"),
-        ("square5000", None),
-    }
+def test_full_suite_pursues_with_the_first_of_a_ranking():
+    found = suite_named("full").pursuers(SHARPEST, restarts=2)
+    assert set(SHARPEST) <= set(ESTIMATORS)
+    by_name = {a.name: [b.estimator for b in found if b.name == a.name] for a in found}
+    assert by_name["sapgd100"] == by_name["apgd50"] == list(SHARPEST[:5])
+    assert by_name["apgd50-f_y"] == list(SHARPEST[:3])
+    assert by_name["square2000"] == [None]
     assert {a.restarts for a in found if a.is_random} == {2}
+
+
+def test_exhaustive_suite_pursues_with_every_estimator():
+    found = suite_named("exhaustive").pursuers(tuple(ESTIMATORS))
+    tried = {(a.name, a.estimator) for a in found}
+    assert tried >= {(name, e) for name in ("sapgd100", "apgd50-t") for e in ESTIMATORS}
+    assert suite_named("exhaustive").attacks == suite_named("full").attacks
 
 
 def test_waves_meet_a_network_without_spikes_once():
     found = [(a.name, a.estimator) for a in suite_named("full").pursuers(("exact",))]
-    assert len(found) == len(set(found)) == 6
+    assert len(found) == len(set(found)) == 7
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(
-        ConfigError, match=r"suite among quick, paper, full, events, got 'weak'; choose one"
+        ConfigError,
+        match=r"suite among quick, paper, full, exhaustive, events, got 'weak'; choose one",
     ):
         suite_named("weak")
     with pytest.raises(ConfigError, match=r"attack among noise, corners, .* got 'cw'; choose one"):

@@ -52,7 +52,7 @@ def test_cascade_does_not_depend_on_order_or_shards(pursue, samples, rng):
 
 
 def test_survivors_fill_the_batches(pursue, samples, float_toy):
-    spent = [count for _, _, count in pursue(samples).after_each(TRIED, everyone(samples))]
+    spent = [stage.passes for stage in pursue(samples).after_each(TRIED, everyone(samples))]
     assert sum(spent) == sum(float_toy.calls)
     assert set(float_toy.calls) == {8}
     assert spent == [4 * 8 * 2, 4 * 8 * 2, 3 * 8 * 11, 3 * 8 * 11], "four batches, then three"
@@ -60,4 +60,41 @@ def test_survivors_fill_the_batches(pursue, samples, float_toy):
 
 def test_nothing_is_spent_where_nothing_stands(pursue, samples):
     found = list(pursue(samples).after_each(TRIED, ~everyone(samples)))
-    assert [spent for *_, spent in found] == [0] * len(TRIED)
+    assert [stage.passes for stage in found] == [0] * len(TRIED)
+
+
+def test_samples_count_their_own_passes_in_any_batch(pursue, samples):
+    counts = [
+        [stage.asked.tolist() for stage in pursue(samples, batch_size=size).after_each(TRIED, all_)]
+        for size, all_ in ((4, everyone(samples)), (30, everyone(samples)))
+    ]
+    assert counts[0] == counts[1]
+    assert 0 in counts[0][-1]
+    assert 11 in counts[0][-1], "who stands met every step"
+
+
+def test_order_by_loss_changes_the_cost_alone(pursue, samples):
+    loss = -np.abs(samples.images[:, 0, 0, 0] - 127.5)
+    plain, sorted_ = (
+        list(pursue(samples).after_each(TRIED[3:], everyone(samples), loss=given))
+        for given in (None, loss)
+    )
+    assert np.array_equal(plain[-1].left, sorted_[-1].left)
+    assert sum(stage.passes for stage in sorted_) < sum(stage.passes for stage in plain)
+
+
+def test_published_rule_counts_the_last_iterate(pursue, samples):
+    last = replace(attack_named("pgd10-scaled"), estimator="exact")
+    found = pursue(samples, as_published=True).survivors([last], everyone(samples))
+    attempt = last(
+        pursue(samples).target,
+        *_tensors(samples),
+        threat=AuditConfig().threat,
+        keys=torch.from_numpy(samples.keys),
+        seed=0,
+    )
+    assert np.array_equal(found, ~attempt.fooled_last.numpy())
+
+
+def _tensors(samples):
+    return torch.from_numpy(samples.images) / 255, torch.from_numpy(samples.labels)

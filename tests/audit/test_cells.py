@@ -15,7 +15,7 @@ from spikeproof.audit.cells import (
     second_looks,
 )
 from spikeproof.audit.config import AuditConfig
-from spikeproof.sim.estimators import PUBLISHED
+from spikeproof.sim.gradients.estimators import PUBLISHED
 
 CPU = torch.device("cpu")
 

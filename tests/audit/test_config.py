@@ -7,7 +7,10 @@ from spikeproof.core.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"suite": "hard"}, "expected a suite among quick, paper, full, events, got 'hard'"),
+        (
+            {"suite": "hard"},
+            "expected a suite among quick, paper, full, exhaustive, events, got 'hard'",
+        ),
         ({"norm": "l2"}, "got 'l2'; other norms are not in this version"),
         ({"lattice": False}, "a chip takes 8-bit images only"),
         ({"epsilon": 8.0}, r"expected epsilon in 0\.\.1, got 8\.0"),
@@ -21,8 +24,8 @@ from spikeproof.core.errors import ConfigError
         ({"curve": ()}, r"rising levels in 0\.\.255, got \[\]"),
         ({"curve": (0, 8, 8)}, r"rising levels in 0\.\.255, got \[0, 8, 8\]"),
         ({"curve": (0, 256)}, r"rising levels in 0\.\.255, got \[0, 256\]"),
-        ({"shards": 2}, "got 2; more shards are not in this version"),
-        ({"engine": "ray"}, "expected the engine local, got 'ray'; .* not in this version"),
+        ({"shards": 0}, "expected shards of 1 or more, got 0"),
+        ({"engine": "mpi"}, "expected an engine among local, ray, got 'mpi'"),
         ({"confidence": 1.0}, r"expected a confidence in 0\.5\.\.1, got 1\.0"),
     ],
 )

@@ -12,7 +12,7 @@ from spikeproof.datasets.images import ImageData, fingerprint
 from spikeproof.deploy.bundle import SUMS
 from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import DIGITS, random_network
 from spikeproof.train.checkpoint import BEST, save
 

@@ -24,7 +24,7 @@ from spikeproof.deploy.deployment import DeployConfig
 from spikeproof.deploy.deployment import run as deploy
 from spikeproof.deploy.executors import run_on_lava, run_twin
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.train.checkpoint import save
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 

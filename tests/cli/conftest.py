@@ -14,8 +14,8 @@ import pytest
 from spikeproof.cli.main import main
 from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim import lava
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.oracle import run as lava
 from spikeproof.tests.deploy.networks import (
     deploy_lattice,
     lattice_graph,

@@ -13,7 +13,7 @@ from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import read_bundle, seal
 from spikeproof.export.onnx_scope import run_onnx
 from spikeproof.sim import byte_conv
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.networks import (
     add_to,
     random_network,
@@ -59,6 +59,16 @@ def test_deploy_writes_a_bundle_and_its_report(spikeproof, files, tmp_path):
     assert json.loads((tmp_path / "b/chip.json").read_text()) == report
     assert read_bundle(tmp_path / "b").manifest["config"]["bits"] == 6
     assert max(row["weight_peak"] for row in report["populations"]) == 31
+
+
+def test_fit_estimates_what_golden_samples_cost(spikeproof, files, tmp_path):
+    spikeproof("deploy", files / "model.nir", "--out", tmp_path / "b")
+    cost = spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost", "--json").json["cost"]
+    assert cost["energy_joules"][0] < cost["energy_joules"][1]
+    assert sum(row["spikes"] for row in cost["operations"]) == pytest.approx(
+        cost["total"]["spikes"]
+    )
+    assert "(an estimate)" in spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost").out
 
 
 def test_deploy_prints_a_line_a_population(spikeproof, files, tmp_path):

@@ -128,8 +128,17 @@ REFUSED = {
     ),
     "other norm": (AUDIT + " --norm l2", "expected the norm linf, got 'l2'"),
     "other suite": (AUDIT + " --suite best", "expected a suite .*, got 'best'"),
-    "other engine": (AUDIT + " --engine ray", "expected the engine local, got 'ray'"),
-    "shards": (AUDIT + " --shards 2", "expected shards = 1, got 2"),
+    "other engine": (AUDIT + " --engine mpi", "expected an engine among local, ray, got 'mpi'"),
+    "shards": (AUDIT + " --shards 13", "expected at most 12 shards, one a sample, got 13"),
+    "shard": (AUDIT + " --shards 2 --shard 2", r"expected a shard in 0\.\.1, got 2"),
+    "source of nowhere": (
+        AUDIT + " --source {f}/digits.safetensors",
+        "expected config.json of its training beside .*digits.safetensors, got none",
+    ),
+    "other format": (
+        "report {f}/absent.json --out out.pdf --format pdf",
+        "expected a format among html, markdown, csv, got 'pdf'",
+    ),
     "too many samples": (AUDIT + " --samples 13", "at most 12 samples of tiny, got 13"),
     "no samples": (AUDIT + " --samples 0", "expected samples of 1 or more, got 0"),
     "audit that is no JSON": (
@@ -289,3 +298,16 @@ def test_changed_bundle_is_a_failed_check(spikeproof, files, tmp_path, command):
     done = spikeproof(*command.replace("{b}", str(bundle)).replace("{f}", str(files)).split())
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert "expected chip.json in" in done.err
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_too_little_memory_is_one_line_and_exit_2(spikeproof, monkeypatch, error):
+    def fails(**options):
+        raise error
+
+    monkeypatch.setattr("spikeproof.cli.main.app", fails)
+    done = spikeproof("doctor")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "take fewer samples or steps" in done.err

@@ -4,7 +4,7 @@ import nir
 import numpy as np
 import pytest
 
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import affine, chain, conv, flatten
 
 SHAPE, DT = (1, 8, 8), 1e-4

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from spikeproof.sim.lava_cleanup import members, segments
+from spikeproof.sim.oracle.cleanup import members, segments
 from spikeproof.tests.deploy.networks import deploy_lattice
 from spikeproof.tests.sim.lava_leftovers import (
     are_running,
@@ -90,6 +90,25 @@ def test_killed_demo_leaves_no_worker(tmp_path, number):
         process.send_signal(number)
         assert process.wait(30) != 0
     assert wait_until(lambda: not members(process.pid), 15)
+
+
+@pytest.mark.slow
+def test_killed_audit_goes_on_to_the_same_table(files, tmp_path):
+    models = "--float", files / "digits.safetensors", "--hardware", files / "digits-bundle"
+    data = "--data", f"npz:{files / 'tiny.npz'}", "--batch-size", 4, "--estimators", "rga"
+    audit = "audit", *models, *data, "--shards", 3, "--curve-samples", 4
+    whole, cut = tmp_path / "whole.json", tmp_path / "cut.json"
+    first = cut.with_suffix(".parts") / "shard-00000-of-00003.parquet"
+    with command(tmp_path / "a", *audit, "--out", whole) as process:
+        assert process.wait(250) == 0
+    with command(tmp_path / "b", *audit, "--out", cut) as process:
+        assert wait_until(first.exists, 250)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(30) != 0
+    with command(tmp_path / "c", *audit, "--out", cut, "--resume") as process:
+        assert process.wait(250) == 0
+    assert cut.with_suffix(".parquet").read_bytes() == whole.with_suffix(".parquet").read_bytes()
+    assert cut.read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.lava

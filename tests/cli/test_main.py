@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikeproof.cli.main import INTERRUPTION, app, main
-from spikeproof.cli.options import device_named
+from spikeproof.cli.options import full_float_device
 
 COMMANDS = (
     "doctor",
@@ -133,6 +133,6 @@ def test_reader_that_goes_away_is_no_error(files):
 
 def test_choosing_a_device_switches_tf32_off():
     torch.backends.cudnn.allow_tf32 = True
-    assert device_named("cpu") == "cpu"
+    assert full_float_device("cpu") == "cpu"
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikeproof.sim.arrays import read_arrays
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import lattice_images
 from spikeproof.tests.deploy.residual import deploy_residual, residual_graph
 

@@ -11,8 +11,8 @@ import pytest
 
 from spikeproof.cli.main import INTERRUPTION
 from spikeproof.core.axes import lava_to_train, train_to_lava
-from spikeproof.sim.lava_cleanup import segments
-from spikeproof.sim.netx import read_netx
+from spikeproof.sim.netx.network import read_netx
+from spikeproof.sim.oracle.cleanup import segments
 from spikeproof.tests.deploy.networks import (
     STEPS,
     add_to,

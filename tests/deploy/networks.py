@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from spikeproof.deploy.deployment import DeployConfig, run
-from spikeproof.sim.nir_file import write_nir
-from spikeproof.sim.nir_meta import InputLattice, NirMeta
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.graph.meta import InputLattice, NirMeta
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
 
 SHAPE = (2, 6, 5)

@@ -15,7 +15,7 @@ import numpy as np
 from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.deploy.lower import lower
 from spikeproof.deploy.quantize import Precision, quantize
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.sim.program import Program
 from spikeproof.tests.deploy.networks import (
     CLASSES,

@@ -5,7 +5,7 @@ import pytest
 from spikeproof.core.errors import FormatError, NotEqualError
 from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import SUMS, check_sums, is_bundle, read_bundle, seal
-from spikeproof.sim.netx import read_netx
+from spikeproof.sim.netx.network import read_netx
 from spikeproof.sim.program_file import read_program
 
 FILES = (

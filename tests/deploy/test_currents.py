@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.deploy.lower import lower
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import InputLattice
+from spikeproof.sim.graph.meta import InputLattice
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.float_run import float_run
 from spikeproof.tests.deploy.networks import (
     SHAPE,

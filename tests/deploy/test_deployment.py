@@ -15,13 +15,13 @@ from spikeproof.core.errors import (
 from spikeproof.core.files import sha256
 from spikeproof.deploy.bundle import SUMS, read_bundle
 from spikeproof.deploy.deployment import Calibration, DeployConfig, run
-from spikeproof.deploy.quantize import BIAS_MAX
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
-from spikeproof.sim.netx_input import read_input
-from spikeproof.sim.netx_simulation import simulate_twin
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.netx.input import read_input
+from spikeproof.sim.netx.simulation import simulate_twin
+from spikeproof.sim.program import BIAS
 from spikeproof.tests.deploy.networks import (
     CLASSES,
     DT,
@@ -164,7 +164,7 @@ def one_sign(tmp_path):
     graph = lattice_graph()
     last = linear(graph, "last")
     last.weight = -(1 + np.abs(SCALE * last.weight) // 2) / SCALE
-    last.bias = np.array([BIAS_MAX, 0, 0, 0]) / SCALE
+    last.bias = np.array([BIAS.max, 0, 0, 0]) / SCALE
     write_nir(tmp_path / "model.nir", graph)
     return tmp_path / "model.nir"
 
@@ -221,7 +221,7 @@ def test_shortcut_from_the_input_is_refused(tmp_path):
 
 
 def test_other_chips_are_refused(sealed, tmp_path):
-    message = "expected a chip among loihi2, got 'loihi9'"
+    message = "expected a chip among loihi1, loihi2, got 'loihi9'"
     with pytest.raises(ConfigError, match=message):
         run(DeployConfig(chip="loihi9"), sealed / "model.nir", tmp_path / "bundle")
 
@@ -235,3 +235,12 @@ def test_report_is_the_bundles_chip_json(sealed, tmp_path):
     report = run(CONFIG, sealed / "model.nir", tmp_path / "bundle")
     assert json.loads((tmp_path / "bundle/chip.json").read_text()) == json.loads(json.dumps(report))
     assert (tmp_path / "bundle" / SUMS).is_file()
+
+
+def test_silent_populations_are_remarked(tmp_path):
+    graph = lattice_graph()
+    (name, *_) = [n for n, node in graph.nodes.items() if isinstance(node, nir.IF | nir.LIF)]
+    graph.nodes[name].v_threshold = np.full_like(graph.nodes[name].v_threshold, 1e4)
+    write_nir(tmp_path / "deaf.nir", graph)
+    report = run(CONFIG, tmp_path / "deaf.nir", tmp_path / "deaf")
+    assert any(str(r).startswith(f"{name}: no neuron fires") for r in report["remarks"])

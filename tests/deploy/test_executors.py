@@ -12,7 +12,7 @@ from spikeproof.deploy.executors import (
     run_twin,
 )
 from spikeproof.sim.arrays import read_arrays
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import (
     SHAPE,
     STEPS,

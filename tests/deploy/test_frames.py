@@ -15,10 +15,10 @@ from spikeproof.deploy.verification import verify_bundle
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.clock import LavaClock
-from spikeproof.sim.netx_input import read_input
-from spikeproof.sim.netx_simulation import simulate_twin
-from spikeproof.sim.nir_file import write_nir
-from spikeproof.sim.nir_meta import InputFrames, InputLattice
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.graph.meta import InputFrames, InputLattice
+from spikeproof.sim.netx.input import read_input
+from spikeproof.sim.netx.simulation import simulate_twin
 from spikeproof.tests.deploy.lavas_clock import assert_twin_equals, on_lavas_clock
 from spikeproof.tests.deploy.networks import (
     SHAPE,

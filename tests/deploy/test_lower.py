@@ -4,7 +4,7 @@ import pytest
 
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.deploy.lower import lower
-from spikeproof.sim.nir_meta import InputLattice, NirMeta
+from spikeproof.sim.graph.meta import InputLattice, NirMeta
 from spikeproof.tests.deploy.networks import (
     DT,
     OFFSET,

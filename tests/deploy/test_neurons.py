@@ -8,7 +8,7 @@ import torch
 
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.deploy.lower import lower
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.float_run import float_run
 from spikeproof.tests.deploy.networks import (
     CLASSES,

@@ -6,8 +6,8 @@ import pytest
 from spikeproof.core.errors import ConfigError, DataError, MissingAbilityError
 from spikeproof.deploy.bundle import read_bundle, seal
 from spikeproof.deploy.parity import check_parity, parity_images
-from spikeproof.sim import lava
 from spikeproof.sim.arrays import read_arrays
+from spikeproof.sim.oracle import run as lava
 from spikeproof.tests.deploy.networks import (
     SHAPE,
     add_to,

@@ -7,12 +7,12 @@ import torch
 from spikeproof.core.errors import ConfigError, RangeError
 from spikeproof.deploy.certify import certify
 from spikeproof.deploy.lower import lower
-from spikeproof.deploy.quantize import BIAS_MAX, Precision, quantize
+from spikeproof.deploy.quantize import Precision, quantize
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
-from spikeproof.sim.program import VTH_MAX
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
+from spikeproof.sim.program import BIAS, VTH_MAX
 from spikeproof.tests.deploy.networks import (
     CLASSES,
     OFFSET,
@@ -104,7 +104,7 @@ def test_every_certificate_holds_and_fields_are_in_range(seed, bits):
     assert all(1 <= p.vth <= VTH_MAX and 0 <= p.dv <= 4096 for p in program.populations)
     biases = [p.bias for p in program.populations if p.bias is not None]
     assert biases
-    assert all(np.abs(bias).max() <= BIAS_MAX for bias in biases)
+    assert all(np.abs(bias).max() <= BIAS.max for bias in biases)
 
 
 def exported(seed):
@@ -143,11 +143,11 @@ def test_large_threshold_lowers_the_scale():
 
 
 def test_large_bias_lowers_the_scale():
-    values = numbers(bias=np.array([0.0, -2.0 * BIAS_MAX, 5.0]))
+    values = numbers(bias=np.array([0.0, -2.0 * BIAS.max, 5.0]))
     program, scales = quantized(one_hidden(**values))
     bias = program.population("fire").bias
     assert bias is not None
-    assert bias.min() == -BIAS_MAX
+    assert bias.min() == -BIAS.max
     assert scales["fire"] == pytest.approx(SCALE / 2)
 
 

@@ -7,8 +7,8 @@ from hypothesis import event, given, settings
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.deploy.lower import lower
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.tests.deploy.float_run import float_run
 from spikeproof.tests.export.random_graphs import CONFIG, network_of, random_plans
 

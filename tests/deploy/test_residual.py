@@ -12,8 +12,8 @@ from spikeproof.deploy.parity import check_parity
 from spikeproof.deploy.quantize import Precision
 from spikeproof.deploy.verification import verify_bundle
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.nir_file import read_nir
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.file import read_nir
+from spikeproof.sim.graph.meta import read_meta
 from spikeproof.tests.deploy.lavas_clock import assert_twin_equals, on_lavas_clock
 from spikeproof.tests.deploy.networks import lattice_images
 from spikeproof.tests.deploy.residual import deploy_residual, residual_program, without_relays

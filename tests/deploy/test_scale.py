@@ -6,7 +6,7 @@ from spikeproof.core.errors import ConfigError
 from spikeproof.deploy.lower import lower
 from spikeproof.deploy.quantize import Precision
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig, search_scales
-from spikeproof.sim.nir_meta import InputLattice, read_meta
+from spikeproof.sim.graph.meta import InputLattice, read_meta
 from spikeproof.tests.deploy.networks import affine, chain, flatten, integrate, meta_of
 
 SHAPE = (1, 2, 2)

@@ -11,8 +11,8 @@ from spikeproof.deploy.deployment import DeployConfig, run
 from spikeproof.deploy.verification import verify_bundle
 from spikeproof.export.to_onnx import checked_onnx
 from spikeproof.sim.arrays import read_arrays, write_arrays
-from spikeproof.sim.lava import LavaStatus
-from spikeproof.sim.nir_file import write_nir
+from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.oracle.run import LavaStatus
 from spikeproof.tests.deploy.networks import STEPS, deploy_lattice, lattice_graph, lattice_images
 from spikeproof.tests.trackers import Recorder
 

@@ -1,8 +1,10 @@
 """Every family of networks through a file and back, on real data, with every layer firing.
 
-Widths are small; with the published ones (dense layers of 512) the tests are marked slow.
+Widths are small; with the published ones the tests are slow (a minute and up to 7 GB each), and
+`pytest -m slow tests/export/test_families.py --write-results` writes `docs/results/export.json`.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,10 @@ import pytest
 import torch
 from torch import nn
 
+from spikeproof.core.files import write_json
+from spikeproof.core.record import versions
+from spikeproof.export.onnx_compare import compare_onnx
+from spikeproof.export.to_nir import to_nir
 from spikeproof.export.verify import export_network
 from spikeproof.train.architectures import architecture
 from spikeproof.train.network import NetworkConfig, SpikingNetwork
@@ -44,6 +50,7 @@ FAMILIES = {
 }
 NEURONS = {"IF": {}, "LIF": {"neuron": "lif", "decay": 0.85, "theta": 0.8}}
 READOUTS = ("membrane", "spikes")
+BATCHES = (1, 32)
 
 
 def real(config, shared, count):
@@ -112,14 +119,79 @@ def test_family_survives_the_file(config, neurons, readout, shared, tmp_path):
     assert len(report.layers) >= 5
 
 
+@pytest.fixture(scope="module")
+def results(request):
+    """What slow tests found, by kind and case; written behind the last of them."""
+    found = {"cases": {}, "onnx": {}}
+    yield found
+    if request.config.getoption("--write-results"):
+        before = json.loads(RESULTS.read_text())
+        kept = {kind: before.get(kind, {}) | cases for kind, cases in found.items()}
+        write_json(RESULTS, kept | {"versions": versions()})
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("neurons", NEURONS.values(), ids=NEURONS)
-@pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
+@pytest.mark.parametrize("neurons", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_family_of_published_size_survives_the_file(
-    config, neurons, readout, shared, tmp_path, record_property
+    family, neurons, readout, shared, tmp_path, results
 ):
+    config = FAMILIES[family]
     plan = architecture(config.architecture)
-    hidden = getattr(plan, "hidden", ())
-    config = replace(config, readout=readout, widths=plan.widths, hidden=hidden, **neurons)
-    assert_survives(config, shared, tmp_path, 2)
+    sizes = {"widths": plan.widths, "hidden": getattr(plan, "hidden", ())}
+    config = replace(config, readout=readout, **sizes, **NEURONS[neurons])
+    report = assert_survives(config, shared, tmp_path, 4)
+    (tmp_path / "model.nir").unlink()  # up to 900 MB, and pytest keeps folders of several runs
+    results["cases"][f"{family}, {neurons}, {readout}"] = summary(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("neurons", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_onnx_of_a_family_equals_torch(family, neurons, batch, shared, results):
+    config = replace(FAMILIES[family], **NEURONS[neurons])
+    samples = real(config, shared, 25)
+    report = compare_onnx(to_nir(firing(config, samples)), samples, batch=batch)
+    assert min(layer.rate for layer in report.layers) > 0.005
+    assert max(layer.margin for layer in report.layers) <= 1e-5
+    assert report.logit_difference <= 1e-5
+    assert report.unflipped > 0.5
+    results["onnx"][f"{family}, {neurons}, batch {batch}"] = summary_of_onnx(report)
+
+
+def test_record_of_published_sizes_is_whole():
+    record = json.loads(RESULTS.read_text())
+    kinds = [f"{family}, {neurons}" for family in FAMILIES for neurons in NEURONS]
+    assert record["cases"].keys() == {f"{kind}, {r}" for kind in kinds for r in READOUTS}
+    assert record["onnx"].keys() == {f"{kind}, batch {b}" for kind in kinds for b in BATCHES}
+    off = "largest difference of a logit in float64"
+    assert all(case[off] <= 1e-9 for case in record["cases"].values())
+
+
+def summary(report):
+    """A report as the record holds it."""
+    rates = [layer.rate for layer in report.layers]
+    return {
+        "samples": report.samples,
+        "layers": len(report.layers),
+        "rates": [min(rates), max(rates)],
+        "largest difference of a logit in float64": report.logit_difference,
+        "trains that differ in float32, layer by layer": sum(la.flips for la in report.layers),
+        "largest |v - theta| of these, in sums of |w|": max(la.margin for la in report.layers),
+        "share in the same class in float32, end to end": report.agreement,
+    }
+
+
+def summary_of_onnx(report):
+    """Likewise, of the small network under onnxruntime."""
+    return {
+        "samples": report.samples,
+        "share without a flipped spike": report.unflipped,
+        "largest difference of their logits": report.logit_difference,
+        "trains that differ, layer by layer": sum(la.flips for la in report.layers),
+        "largest |v - theta| of these, in sums of |w|": max(la.margin for la in report.layers),
+        "share in the same class": report.agreement,
+    }

@@ -11,10 +11,12 @@ import torch
 
 from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.export.flips import first_flips, membranes, weight_scale
-from spikeproof.sim.estimators import estimator
-from spikeproof.sim.neuron import integrate_and_fire
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import NirMeta
+from spikeproof.sim.gradients.estimators import estimator
+from spikeproof.sim.graph.layers import MembraneLayer, NeuronLayer
+from spikeproof.sim.graph.meta import NirMeta
+from spikeproof.sim.graph.network import NirNetwork
+from spikeproof.sim.graph.steps import run
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 
 META = NirMeta(dt=1.0, steps=4, encoding="frames", readout="membrane", reset="zero")
 WEIGHT = np.array([[0.5, -0.25], [2.0, 1.0], [0.0, 0.0]])
@@ -50,21 +52,32 @@ def inputs(rng):
 @pytest.mark.parametrize("decay", [1.0, 0.8])
 def test_membranes_above_threshold_are_the_spikes(rng, decay):
     x = torch.tensor(rng.normal(0.3, 0.5, (9, 4, 3)))
-    h = membranes(x, theta=0.7, decay=decay)
+    h = membranes(x, NeuronLayer(shape=(3,), theta=0.7, decay=decay, gain=1.0))
     spikes = integrate_and_fire(x, theta=0.7, decay=decay, estimator=estimator("triangle"))
     assert torch.equal((h > 0.7).double(), spikes)
 
 
+@pytest.mark.parametrize("how", [{"reset": -0.3}, {"drop": 0.9}])
+def test_membranes_of_any_neurons_are_those_of_their_steps(rng, how):
+    x = torch.tensor(rng.normal(0.3, 0.5, (9, 4, 3)))
+    layer = MembraneLayer(shape=(3,), theta=0.7, decay=0.9, gain=1.5, synapse=0.4, **how)
+    spikes = run(layer, x, estimator("triangle"))
+    assert torch.equal((membranes(x, layer) > 0.7).double(), spikes)
+    assert 0.05 < spikes.mean() < 0.95
+
+
 def test_scale_counts_weights_and_the_largest_input(graph, network, inputs):
-    scale = weight_scale(graph, network, "fire", inputs)
+    scale = weight_scale(network, "fire", inputs)
     np.testing.assert_allclose(scale[:2], np.array([0.75, 3.0]) * 3)
 
 
 def test_scale_refuses_other_nodes(inputs):
-    graph = graph_of(nir.Linear(WEIGHT))
+    graph = graph_of(nir.Affine(WEIGHT, np.zeros(3)))
+    graph.nodes["in"] = nir.Flatten({"input": np.array([3])}, 0, -1)
+    graph.nodes["input"] = nir.Input(np.array([3]))
     network = NirNetwork(graph, META, dtype=torch.float64)
-    with pytest.raises(UnsupportedNodeError, match="before 'fire', got 'in' \\(Linear\\)"):
-        weight_scale(graph, network, "fire", inputs)
+    with pytest.raises(UnsupportedNodeError, match="before 'fire', got 'in' \\(Flatten\\)"):
+        weight_scale(network, "fire", inputs)
 
 
 def test_equal_trains_have_no_flips(network, inputs):
@@ -83,7 +96,7 @@ def test_only_the_first_step_of_a_train_counts(network, inputs):
     scale = torch.tensor([2.0, 4.0, 1.0], dtype=torch.float64)
     found = first_flips(network, scale, name="fire", inputs=inputs, spikes=spikes, others=others)
     x = inputs["input"] @ torch.tensor(WEIGHT).T + torch.tensor([0.0, 0.1, 0.2])
-    h = membranes(x, theta=1.0, decay=1.0)
+    h = membranes(x, NeuronLayer(shape=(3,), theta=1.0, decay=1.0, gain=1.0))
     expected = max(abs(h[1, 2, 1] - 1) / 4, abs(h[3, 4, 0] - 1) / 2)
     assert (found.count, found.first) == (2, (1, 2, 1))
     assert found.margin == pytest.approx(float(expected))

@@ -9,8 +9,8 @@ import torch
 
 from spikeproof.export.float_linear import LINEAR, Place
 from spikeproof.export.onnx_scope import Scope, run_onnx
-from spikeproof.sim.nir_layers import Site
-from spikeproof.sim.nir_linear import LINEAR as IN_TORCH
+from spikeproof.sim.graph.layers import Site
+from spikeproof.sim.graph.linear import LINEAR as IN_TORCH
 
 MAP = (4, 6, 8)
 
@@ -99,3 +99,23 @@ def test_map_equals_torchs(name):
 )
 def test_merged_pool_is_taken_out_where_it_tiles(name, pools):
     assert (b"AveragePool" in written(name)[0]) == pools
+
+
+@pytest.mark.parametrize("window", [(2, 2), (3, 1), (1, 4), (1, 1)])
+def test_pool_merged_into_a_matrix_is_taken_out(window):
+    maps = drawn(5, 4, 6 // window[0], 8 // window[1])
+    weight = maps.repeat(window[0], 2).repeat(window[1], 3).reshape(5, -1)
+    node, scope = nir.Affine(weight=weight, bias=drawn(5)), Scope()
+    place = Place(fields=vars(node), before=(192,), after=(5,), flattened=MAP)
+    scope.rename(LINEAR[nir.Affine](scope, place, "x"), "y")
+    model = scope.model(
+        name="one",
+        doc="",
+        inputs={"x": (np.float32, ["B", 192])},
+        outputs={"y": (np.float32, ["B", 5])},
+        metadata={},
+    )
+    x = drawn(3, 192).astype(np.float32)
+    expected = x @ weight.T + node.bias
+    np.testing.assert_allclose(run_onnx(model, {"x": x})["y"], expected, rtol=1e-5, atol=1e-4)
+    assert (b"AveragePool" in model) == (window != (1, 1))

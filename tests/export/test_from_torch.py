@@ -18,7 +18,7 @@ from torch import nn
 
 from spikeproof.core.errors import ConfigError, NotEqualError, UnsupportedNodeError
 from spikeproof.export.from_torch import compare_module, export_module, module_to_nir
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
 
 STEPS, SHAPE, DT = 7, (2, 6, 5), 0.002
 

@@ -16,8 +16,8 @@ from spikeproof.export.onnx_scope import run_onnx
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.clock import LavaClock
+from spikeproof.sim.graph.file import write_nir
 from spikeproof.sim.interface import Encoding
-from spikeproof.sim.nir_file import write_nir
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.deploy.networks import lattice_graph, random_network
 from spikeproof.tests.deploy.residual import residual_program

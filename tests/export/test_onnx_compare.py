@@ -1,16 +1,18 @@
 """Torch beside onnxruntime: architectures layer by layer, and files that compute wrongly."""
 
+import nir
 import numpy as np
 import pytest
 import torch
 
 from spikeproof.core.errors import NotEqualError
 from spikeproof.datasets.images import load
-from spikeproof.export import float_onnx, onnx_compare
+from spikeproof.export import float_onnx, onnx_compare, onnx_neurons
 from spikeproof.export.compare import TIE_FLOAT32
 from spikeproof.export.onnx_compare import LOGITS_CLOSE, compare_onnx
 from spikeproof.export.to_nir import to_nir
-from spikeproof.tests.deploy.networks import random_network
+from spikeproof.sim.graph.meta import InputLattice
+from spikeproof.tests.deploy.networks import affine, chain, flatten, meta_of, random_network
 
 
 def assert_equal(report, samples):
@@ -40,9 +42,27 @@ def test_architecture_equals_torch_layer_by_layer(make_network, images, changes)
     assert_equal(compare_onnx(to_nir(network), images), len(images))
 
 
+def test_foreign_neurons_equal_torch_layer_by_layer():
+    """LIF with a leak, reset by subtraction, behind a current, and an integrator that is read."""
+    rng, ones = np.random.default_rng(0), np.ones(9)
+    cuba = nir.CubaLIF(
+        tau_syn=0.4 * ones, tau_mem=0.6 * ones, r=2 * ones, v_leak=3 * ones, v_threshold=99 * ones
+    )
+    nodes = {
+        "flat": flatten((1, 8, 8)),
+        "dense": affine(rng.normal(size=(9, 64)), rng.normal(size=9)),
+        "fire": cuba,
+        "last": nir.Linear(rng.normal(size=(4, 9))),
+        "read": nir.LI(tau=np.full(4, 0.7), r=np.ones(4), v_leak=np.full(4, 0.2)),
+    }
+    meta = meta_of(reset="subtract", readout="last", input_lattice=InputLattice())
+    graph = chain(nodes, shape=(1, 8, 8), out=(4,), meta=meta)
+    assert_equal(compare_onnx(graph, torch.from_numpy(load("digits").test_images[:40])), 40)
+
+
 def test_wrong_neurons_are_refused_with_layer_and_margin(monkeypatch):
-    right = float_onnx._fire
-    monkeypatch.setattr(float_onnx, "_fire", lambda s, h, theta: right(s, h, theta * 1.5))
+    right = onnx_neurons._fire
+    monkeypatch.setattr(onnx_neurons, "_fire", lambda s, h, theta: right(s, h, theta * 1.5))
     with pytest.raises(NotEqualError, match="expected layer 'spike1' under onnxruntime to differ"):
         compare_onnx(to_nir(random_network()), torch.from_numpy(load("digits").test_images[:8]))
 

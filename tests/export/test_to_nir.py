@@ -13,8 +13,8 @@ from torch import nn
 
 from spikeproof.core.errors import ConfigError, UnsupportedNodeError
 from spikeproof.export.to_nir import to_nir
-from spikeproof.sim.nir_graph import NirNetwork
-from spikeproof.sim.nir_meta import read_meta
+from spikeproof.sim.graph.meta import read_meta
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.spiking import Spiking
 
 

@@ -15,7 +15,7 @@ from spikeproof.core.errors import DataError, NotEqualError, UnsupportedNodeErro
 from spikeproof.export import compare
 from spikeproof.export.to_nir import to_nir
 from spikeproof.export.verify import export_network, verify
-from spikeproof.sim.nir_graph import NirNetwork
+from spikeproof.sim.graph.network import NirNetwork
 from spikeproof.train.spiking import Spiking
 
 NEURONS = [

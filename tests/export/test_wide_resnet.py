@@ -10,7 +10,7 @@ from spikeproof.export.layers import read_layers
 from spikeproof.export.mix import fold_mixes
 from spikeproof.export.to_nir import to_nir
 from spikeproof.export.verify import export_network, verify
-from spikeproof.sim.nir_file import read_nir
+from spikeproof.sim.graph.file import read_nir
 from spikeproof.tests.train.residual import SMALL, random_images, random_wide_resnet
 
 POINT = {"bias": np.zeros(2), "stride": (1, 1)}

@@ -5,8 +5,8 @@ import tempfile
 
 import pytest
 
-from spikeproof.sim import lava
-from spikeproof.sim.lava_cleanup import segments
+from spikeproof.sim.oracle import run as lava
+from spikeproof.sim.oracle.cleanup import segments
 from spikeproof.tests.sim.lava_leftovers import processes_naming
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeproof.core.axes import lava_to_train
 from spikeproof.sim.components import in_order
-from spikeproof.sim.netx_weights import MIXED_HIGH
+from spikeproof.sim.netx.weights import MIXED_HIGH
 from spikeproof.tests.reference import REGISTER, arriving, as_train, decayed, int32
 
 RAIL = REGISTER - 1
@@ -67,7 +67,14 @@ def _truncated(x, rate):
 
 def _some(attribute, wanted):
     return lambda fuzzed: any(
-        getattr(p, attribute) == wanted for p in fuzzed.setting.program.populations
+        (getattr(p, attribute) == wanted) is True for p in fuzzed.setting.program.populations
+    )
+
+
+def _varied(attribute):
+    """Whether neurons of one population differ in it."""
+    return lambda fuzzed: any(
+        np.ptp(getattr(p, attribute)) > 0 for p in fuzzed.setting.program.populations
     )
 
 
@@ -95,6 +102,15 @@ def _is_one_signed(synapse):
     return not synapse.is_conv and (weight.min() >= 0 or weight.max() <= 0)
 
 
+def _is_narrow(program, synapse):
+    """Spikes or bytes under weights of 8 bits, in one group, not dilated."""
+    source = program.source(synapse.source)
+    low, high = (source.low, source.high) if source else (0, 1)
+    weights = np.abs(synapse.weight.astype(np.int64)).max() <= 127
+    plain = synapse.groups == 1 and synapse.dilation == (1, 1)
+    return plain and weights and low >= 0 and high <= 255
+
+
 REGISTERS = (
     "activation beyond 32 bits",
     "reset of a state that was not zero",
@@ -115,6 +131,9 @@ STATIC = {
     "dv 0": _some("dv", 0),
     "dv 4095": _some("dv", 4095),
     "dv 4096": _some("dv", 4096),
+    "du, one a neuron": _varied("du"),
+    "dv, one a neuron": _varied("dv"),
+    "threshold, one a neuron": _varied("vth"),
     "biases": lambda f: any(p.bias is not None for p in f.setting.program.populations),
     "input block driven by its bias": lambda f: not f.setting.program.sources,
     "binary input": _source(lambda s, x: not s.is_graded),
@@ -139,6 +158,10 @@ STATIC = {
     "delay, one a synapse": _synapse(lambda s: isinstance(s.delay, int) and s.delay > 0),
     "delays, one a weight": _synapse(lambda s: not isinstance(s.delay, int)),
     "convolution": _synapse(lambda s: s.is_conv),
+    "convolution that a CPU may sum in bytes": lambda f: any(
+        s.is_conv and _is_narrow(f.setting.program, s) for s in f.setting.program.synapses
+    ),
+    "recurrence without weights": _synapse(lambda s: not s.is_conv and not s.weight.any()),
     "stride": _synapse(lambda s: s.is_conv and max(s.stride) > 1),
     "padding": _synapse(lambda s: s.is_conv and max(s.padding) > 0),
     "dilation": _synapse(
@@ -154,7 +177,8 @@ STATIC = {
     "several sources": lambda f: len(f.setting.program.sources) > 1,
     "recurrence": lambda f: in_order(f.setting.program) is None,
     "layer without neurons": lambda f: any(
-        (p.du, p.dv, p.vth) == (0, 4096, 1 << 17) for p in f.setting.program.populations
+        np.max(p.vth) == 1 << 17 == np.min(p.vth) and np.max(p.du) == 0 and np.min(p.dv) == 4096
+        for p in f.setting.program.populations
     ),
     "periodic reset": lambda f: f.setting.interval is not None,
     "periodic reset with an offset": lambda f: f.setting.offset > 0,
@@ -166,6 +190,6 @@ OF_TRACES = {
         found[f"s{k}"].any() for k in range(len(program.populations))
     ),
     "spikes in every population that can fire": lambda program, found: all(
-        found[f"s{k}"].any() or p.vth >= 1 << 17 for k, p in enumerate(program.populations)
+        found[f"s{k}"].any() or np.min(p.vth) >= 1 << 17 for k, p in enumerate(program.populations)
     ),
 }

@@ -13,9 +13,9 @@ import numpy as np
 
 from spikeproof.core.axes import lava_to_map, train_to_lava
 from spikeproof.core.errors import FormatError, UnsupportedNodeError
-from spikeproof.sim.lava_fit import check_fit
-from spikeproof.sim.lava_request import LavaRequest, Request
-from spikeproof.sim.netx import NetxNetwork, read_netx
+from spikeproof.sim.netx.network import NetxNetwork, read_netx
+from spikeproof.sim.oracle.fit import check_fit
+from spikeproof.sim.oracle.request import LavaRequest, Request
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.sim.lava_programs import Setting
 from spikeproof.tests.sim.netx_files import write
@@ -181,13 +181,20 @@ def _layer(rng, name, nodes, peaks):
     population = Population(
         name=name,
         shape=shape,
-        du=_pick(rng, DECAYS),
-        dv=_pick(rng, DECAYS),
-        vth=_pick(rng, THRESHOLDS),
+        du=_per_neuron(rng, DECAYS, shape),
+        dv=_per_neuron(rng, DECAYS, shape),
+        vth=_per_neuron(rng, THRESHOLDS, shape),
         bias=None if bias_shape is None else rng.choice(BIASES, bias_shape).astype(np.int32),
         phase=int(rng.integers(0, 5)),
     )
     return population, added
+
+
+def _per_neuron(rng, pool, shape):
+    """One number, now and then one a channel or one a neuron."""
+    if rng.random() < 0.8:
+        return _pick(rng, pool)
+    return rng.choice(pool, _pick(rng, (shape, (shape[0], *(1 for _ in shape[1:])))))
 
 
 def _dense(rng, source, shape, target, out):
@@ -256,7 +263,7 @@ def _layers(rng, entry):
     """Layers of a `.net` file as dicts, and whether an input block opens it."""
     is_driven = bool(rng.random() < 0.25)
     shape, peak = entry.shape, 1 if is_driven else _peak(entry)
-    layers = [{"type": "input", "shape": list(shape)} | (_neuron(rng) if is_driven else {})]
+    layers = [{"type": "input", "shape": list(shape)} | (_neuron(rng, shape) if is_driven else {})]
     for _ in range(int(rng.integers(0, 3))):
         layer, shape = _conv_layer(rng, shape, peak)
         layers.append(layer)
@@ -284,7 +291,7 @@ def _conv_layer(rng, shape, peak):
         "dilation": list(synapse.dilation),
         "groups": synapse.groups,
     }
-    return layer | _bias(rng, (None, out[:1], out[::-1])) | _neuron(rng), out
+    return layer | _bias(rng, (None, out[:1], out[::-1])) | _neuron(rng, out), out
 
 
 def _dense_layer(rng, size, *, is_last):
@@ -293,11 +300,13 @@ def _dense_layer(rng, size, *, is_last):
     layer |= _bias(rng, (None, (out,)))
     kind = _pick(rng, ("plain", "plain", "delay", "recurrent", "no neurons"))
     if kind == "recurrent":
-        layer |= {"type": "dense_rec", "weight_rec": _weights(rng, STATED, (out, out))}
+        idle = rng.random() < 0.2
+        recurrent = np.zeros((out, out), int) if idle else _weights(rng, STATED, (out, out))
+        layer |= {"type": "dense_rec", "weight_rec": recurrent}
     if kind == "delay":
         shapes = ((), (out,), (size,), (out, size))
         layer["delay"] = rng.integers(0, 5, _pick(rng, shapes))
-    return (layer if kind == "no neurons" and is_last else layer | _neuron(rng)), out
+    return (layer if kind == "no neurons" and is_last else layer | _neuron(rng, (out,))), out
 
 
 def _bias(rng, shapes):
@@ -305,16 +314,24 @@ def _bias(rng, shapes):
     return {} if shape is None else {"bias": rng.choice((*BIASES, 40000), shape)}
 
 
-def _neuron(rng):
-    fields = {
-        "type": _pick(rng, ("CUBA", "LOIHI")),
-        "iDecay": _typed(rng, DECAY_TYPES, DECAYS),
-        "vDecay": _typed(rng, DECAY_TYPES, (*DECAYS, 5000)),
-        "vThMant": _typed(rng, THRESHOLD_TYPES, (*THRESHOLDS, -5, 131072)),
+def _neuron(rng, shape):
+    """Fields of neurons; one number a field, or an array that numpy spreads over Lava's axes."""
+    pools = {
+        "iDecay": (DECAY_TYPES, DECAYS),
+        "vDecay": (DECAY_TYPES, (*DECAYS, 5000)),
+        "vThMant": (THRESHOLD_TYPES, (*THRESHOLDS, -5, 131072)),
     }
+    fields = {"type": _pick(rng, ("CUBA", "LOIHI"))}
+    for name, (types, pool) in pools.items():
+        fields[name] = _typed(rng, types, pool, _pick(rng, _spread(shape[::-1])))
     return {f"neuron/{name}": value for name, value in fields.items()}
 
 
-def _typed(rng, types, pool):
-    """One number in one type, modulo its range where it does not fit."""
-    return np.array(_pick(rng, pool)).astype(_pick(rng, types))
+def _spread(shape):
+    """Shapes that numpy spreads over neurons of a shape in Lava's axes; one number most often."""
+    return [(), (), (), (), (), (), shape, *(shape[k:] for k in range(1, len(shape)))]
+
+
+def _typed(rng, types, pool, shape):
+    """Numbers in one type, modulo its range where they do not fit."""
+    return rng.choice(pool, shape).astype(_pick(rng, types))

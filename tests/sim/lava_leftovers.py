@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spikeproof.sim.lava_cleanup import segments
+from spikeproof.sim.oracle.cleanup import segments
 
 
 def processes_naming(folder):
@@ -18,7 +18,7 @@ def processes_naming(folder):
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             line = entry.read_bytes()
-            if b"lava_worker" in line and str(folder).encode() in line:
+            if b"oracle.worker" in line and str(folder).encode() in line:
                 found.append(int(entry.parent.name))
     return found
 

@@ -7,7 +7,7 @@ import torch
 
 from spikeproof.core.axes import train_to_lava
 from spikeproof.sim.clock import LavaClock
-from spikeproof.sim.lava_request import ProgramRequest
+from spikeproof.sim.oracle.request import ProgramRequest
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import reference

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from spikeproof.sim.estimators import Estimator
-from spikeproof.sim.neuron import FUSED, integrate_and_fire
+from spikeproof.sim.gradients.estimators import Estimator
+from spikeproof.sim.neurons.neuron import FUSED, integrate_and_fire
 
 
 @dataclass(frozen=True, kw_only=True)

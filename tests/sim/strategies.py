@@ -40,6 +40,14 @@ def _pick(draw, rng, pools, shape):
 
 
 @st.composite
+def _stated(draw, rng, value, shape, pool):
+    """Mostly one number; else one a neuron or one a channel."""
+    shapes = (None, None, None, shape, (shape[0], *(1 for _ in shape[1:])))
+    chosen = draw(st.sampled_from(shapes))
+    return value if chosen is None else rng.choice([value, draw(pool)], chosen)
+
+
+@st.composite
 def populations(draw, rng, name, shape, phase):
     """Neurons with extreme or arbitrary parameters and biases of every form."""
     bias_shape = draw(st.sampled_from([None, shape, (shape[0], *(1 for _ in shape[1:]))]))
@@ -48,9 +56,9 @@ def populations(draw, rng, name, shape, phase):
     return Population(
         name=name,
         shape=shape,
-        du=du,
-        dv=dv,
-        vth=draw(THRESHOLDS),
+        du=draw(_stated(rng, du, shape, RATES)),
+        dv=draw(_stated(rng, dv, shape, RATES)),
+        vth=draw(_stated(rng, draw(THRESHOLDS), shape, THRESHOLDS)),
         bias=bias,
         phase=phase,
     )

@@ -6,7 +6,7 @@ import torch
 
 from spikeproof.core.errors import ConfigError, DataError, FormatError
 from spikeproof.sim.classifier import TwinClassifier
-from spikeproof.sim.estimators import ESTIMATORS
+from spikeproof.sim.gradients.estimators import ESTIMATORS
 from spikeproof.sim.interface import Readout
 from spikeproof.tests.reference import reference
 from spikeproof.tests.sim.programs import chain, classifier

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 
 from spikeproof.core.errors import RangeError
 from spikeproof.sim.clock import Window
-from spikeproof.sim.estimators import PUBLISHED, estimator
+from spikeproof.sim.gradients.estimators import PUBLISHED, estimator
 from spikeproof.sim.integer_gradient import membrane, spikes, summed
 from spikeproof.sim.interface import Readout
-from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.sim.populations import activations, run, whole
@@ -209,6 +209,6 @@ def test_a_threshold_of_zero_is_refused_where_it_is_differentiated(rng):
     population = Population(name="a", shape=(4,), vth=0)
     a = activations(rng, 2, 1, 4)
     with pytest.raises(
-        RangeError, match="threshold above 0 to differentiate population 'a', got 0"
+        RangeError, match="thresholds above 0 to differentiate population 'a', got 0"
     ):
         spikes(a, run(a, population), population, estimator=estimator("rga"))

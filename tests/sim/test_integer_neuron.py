@@ -40,7 +40,7 @@ def test_rails_out_of_reach_change_nothing(rng):
     population = Population(name="a", shape=(50,), vth=9000)
     a = activations(rng, 13, 2, 50, low=-10000, high=10000).detach()
     free, clipped = (run(a, population, plain=True, clips=each) for each in (False, True))
-    assert torch.equal(free.level, clipped.level)
+    assert torch.equal(free.stored_h, clipped.stored_h)
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -49,7 +49,7 @@ def test_spikes_do_not_depend_on_what_is_kept(rng, keeps):
     a = activations(rng, 13, 2, 50).detach()
     found = run(a, population, keeps=keeps)
     assert torch.equal(found.spikes, run(a, population).spikes)
-    assert len(found.level) == len(found.drive) == (13 if keeps else 0)
+    assert len(found.stored_h) == len(found.stored_u) == (13 if keeps else 0)
 
 
 @pytest.mark.parametrize("plain", [False, True])

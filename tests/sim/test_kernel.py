@@ -139,7 +139,7 @@ def test_convolutions_beyond_float32_are_summed_in_exact_parts(rng, largest, pea
     given = synapse(weight, padding=(1, 1), groups=groups)
     kernel = Kernel(given, given.weight, low=-peak, high=peak, dtype=torch.float64, device=CPU)
     assert kernel.arithmetic == "float32 in 2 parts"
-    kernel.can_wrap = False  # what is claimed here is the sum before Lava's 24 bits
+    kernel.wrapping = None  # what is claimed here is the sum before Lava's 24 bits
     for x in (np.full((2, 600, 4, 4), peak), rng.integers(-peak, peak + 1, (2, 600, 4, 4))):
         assert torch.equal(kernel(torch.from_numpy(x.astype(np.float64))), exact_conv(given, x))
 

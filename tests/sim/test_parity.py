@@ -9,7 +9,7 @@ from spikeproof.core.axes import lava_to_train, train_to_lava
 from spikeproof.core.errors import DataError
 from spikeproof.sim import parity
 from spikeproof.sim.interface import Encoding
-from spikeproof.sim.lava_request import ProgramRequest
+from spikeproof.sim.oracle.request import ProgramRequest
 from spikeproof.sim.parity import back_to_back, compare
 from spikeproof.tests.reference import reference
 from spikeproof.tests.sim.programs import chain, classifier

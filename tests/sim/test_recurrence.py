@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from spikeproof.core.errors import RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
-from spikeproof.sim.estimators import PUBLISHED, estimator
+from spikeproof.sim.gradients.estimators import PUBLISHED, estimator
 from spikeproof.sim.interface import Readout
-from spikeproof.sim.neuron import integrate_and_fire
+from spikeproof.sim.neurons.neuron import integrate_and_fire
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import reference
@@ -128,7 +128,7 @@ def test_a_loop_can_be_read_out_itself(rng):
 
 def test_thresholds_of_zero_in_a_loop_are_not_differentiated(rng):
     x = torch.ones(2, 1, 5, requires_grad=True)
-    with pytest.raises(RangeError, match="threshold above 0 to differentiate population 'a', got"):
+    with pytest.raises(RangeError, match="thresholds above 0 to differentiate population 'a', got"):
         Twin(ring(rng, kind="sum", vth=0)).run(
             {"x": x}, LavaClock(steps=2), estimator=estimator("rga")
         )

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeproof.sim.nir_layers import NeuronLayer, Site
-from spikeproof.sim.nir_neurons import NEURONS
+from spikeproof.sim.graph.layers import NeuronLayer, Site
+from spikeproof.sim.graph.neurons import NEURONS
 
 EPS = 2.0**-53
 """Half the distance from 1 to the next float64: the error of one rounding."""

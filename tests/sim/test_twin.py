@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from spikeproof.core.axes import lava_to_map, lava_to_train
 from spikeproof.core.errors import DataError, RangeError, UnsupportedNodeError
 from spikeproof.sim.clock import LavaClock, Window
-from spikeproof.sim.estimators import estimator
-from spikeproof.sim.netx import read_netx
+from spikeproof.sim.gradients.estimators import estimator
+from spikeproof.sim.netx.network import read_netx
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.sim.twin import Twin
 from spikeproof.tests.reference import Trace, reference
@@ -341,7 +341,9 @@ def test_unlevelled_programs_are_refused_on_windows():
 
 def test_thresholds_of_zero_are_not_differentiated():
     x = torch.ones(1, 1, 8, requires_grad=True)
-    with pytest.raises(RangeError, match=r"threshold above 0 to differentiate population 'a', got"):
+    with pytest.raises(
+        RangeError, match=r"thresholds above 0 to differentiate population 'a', got"
+    ):
         Twin(chain(vth=0)).run({"x": x}, Window(steps=2), estimator=estimator("rga"))
 
 

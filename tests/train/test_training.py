@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spikeproof.sim.neuron import KERNELS
+from spikeproof.sim.neurons.neuron import KERNELS
 from spikeproof.train.config import TrainConfig
 from spikeproof.train.loop import run
 from spikeproof.train.processes import Processes, start

@@ -1,0 +1,1 @@
+"""How a spike is differentiated: one idea a file, `estimators` is the table of all."""
