@@ -42,8 +42,6 @@ class Attack(ABC):
     """Whether restarts differ."""
     takes_gradients: ClassVar[bool] = True
     """Whether the estimator matters."""
-    budget: ClassVar[str | None] = None
-    """What it may change at most, in words, where that is not the ball of the threat model."""
     needs_frames: ClassVar[bool] = False
     """Whether it changes events, so that epsilon does not matter and images cannot be attacked."""
     counts_last: ClassVar[bool] = True
@@ -110,6 +108,11 @@ class Attack(ABC):
             # What an estimator has learnt in one restart, it does not take into the next.
             trial.target = self._chosen(target)
         return trial.attempt()
+
+    @property
+    def budget(self) -> str | None:
+        """What it may change at most, in words; None where that is the ball of the threat model."""
+        return None
 
     def _chosen(self, target: Target) -> Target:
         return target if self.estimator is None else target.using(self.estimator)

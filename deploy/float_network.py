@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from ..attacks.lattice import Cells
 from ..sim.classifier import LEVELS
 from ..sim.graph.meta import NirMeta
 from .neurons import Approximation
@@ -92,6 +93,15 @@ class FloatNetwork:
         """`(C, H, W)` of an image, or `(T·C, H, W)` of a stack of frames."""
         first, *rest = self.input_shape
         return (first * (self.meta.steps if self.takes_frames else 1), *rest)
+
+    @property
+    def cells(self) -> Cells | None:
+        """What frames hold, as attacks have to know it; None of images."""
+        frames = self.meta.input_frames
+        if not self.takes_frames:
+            return None
+        unit = 1 if frames is None else frames.unit
+        return Cells(steps=self.meta.steps, unit=unit, cap=self.peak)
 
     @property
     def peak(self) -> int:

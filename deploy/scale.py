@@ -116,7 +116,7 @@ def _score(
         chip,
         images,
         labels,
-        threat=ThreatModel(epsilon=config.epsilon),
+        threat=ThreatModel(epsilon=config.epsilon, cells=network.cells),
         keys=torch.arange(len(images)),
         seed=config.seed,
     )

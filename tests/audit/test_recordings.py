@@ -43,6 +43,9 @@ CONFIG = NetworkConfig(
     std=(1.2, 1.2),
 )
 
+FRAMES = CONFIG.frames
+assert FRAMES is not None
+
 
 @pytest.fixture(scope="module")
 def recordings(shared):
@@ -69,7 +72,7 @@ def deployed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stacks(recordings):
-    frames = [to_frames(check(read(path)), CONFIG.frames) for path in recordings]
+    frames = [to_frames(check(read(path)), FRAMES) for path in recordings]
     return frames_to_stacks(np.stack(frames))
 
 
@@ -78,7 +81,7 @@ def read(path):
 
 
 def threat():
-    return ThreatModel(epsilon=1 / LEVELS, cells=cells_of(CONFIG.frames))
+    return ThreatModel(epsilon=1 / LEVELS, cells=cells_of(FRAMES))
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +96,10 @@ def audit(deployed, stacks, tmp_path_factory):
         epsilon=1 / LEVELS,
         batch_size=COUNT,
         curve=(0, 1),
-        cells=cells_of(CONFIG.frames),
+        cells=cells_of(FRAMES),
         estimators=("triangle-3",),
     )
-    context = {**models.context, "data": "nmnist", "frames": CONFIG.frames.to_dict()}
+    context = {**models.context, "data": "nmnist", "frames": FRAMES.to_dict()}
     return run(
         config,
         float_target=models.float_target,
@@ -130,8 +133,8 @@ def test_reports_say_what_the_samples_are(audit):
 
 def test_the_context_says_how_recordings_became_frames(shared, tmp_path, monkeypatch):
     monkeypatch.setenv("SPIKEPROOF_CACHE", str(tmp_path))
-    data = load(f"nmnist:{shared}/data/NMNIST", limit=2, frames=CONFIG.frames)
-    assert data_context(data, CONFIG.frames)["frames"]["size"] == [16, 16]
+    data = load(f"nmnist:{shared}/data/NMNIST", limit=2, frames=FRAMES)
+    assert data_context(data, FRAMES)["frames"]["size"] == [16, 16]
     assert "frames" not in data_context(data)
 
 
@@ -165,9 +168,9 @@ def written(deployed, stacks, recordings, folder, name):
         said = chip(attempt.broken).argmax(1).numpy()
     for path, stack in zip(recordings, found, strict=True):
         frames = stack.reshape(STEPS, 2, 16, 16)
-        back = recording_of(frames, read(path), CONFIG.frames).recording
+        back = recording_of(frames, read(path), FRAMES).recording
         write_recording(folder / path.name, back)
-    binned = [to_frames(read(folder / path.name), CONFIG.frames) for path in recordings]
+    binned = [to_frames(read(folder / path.name), FRAMES) for path in recordings]
     return found, frames_to_stacks(np.stack(binned)), said, labels.numpy()
 
 

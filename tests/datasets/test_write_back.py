@@ -17,8 +17,8 @@ BY_TIME = FrameConfig(steps=4, binning="time", size=(5, 5))
 
 def recording(rng, *, count=400, side=8, span=4000):
     t = np.sort(rng.choice(span, count, replace=False))
-    where = rng.integers(0, side, (2, count))
-    events = make_events(t, *where, rng.integers(0, 2, count))
+    x, y = rng.integers(0, side, (2, count))
+    events = make_events(t, x, y, rng.integers(0, 2, count))
     return Recording(events=events, height=side, width=side, source="noise")
 
 
