@@ -44,7 +44,7 @@ class Samples:
 
 def first_test_samples(data: ImageData, count: int, *, device: str) -> Samples:
     """The first `count` test images of the official order."""
-    images: UInt8[Tensor, "N C H W"] = torch.from_numpy(data.test_images[:count])
+    images: UInt8[Tensor, "N C H W"] = torch.from_numpy(data.test_images[:count].copy())
     labels = torch.from_numpy(data.test_labels[:count])
     return Samples(images=images.to(device).float() / LEVELS, labels=labels.to(device))
 
@@ -115,6 +115,15 @@ def common_edges(
 def heatmap(gradient: Float[Tensor, "N C H W"]) -> Float[np.ndarray, "N H W"]:
     """|∇f| summed over channels."""
     return gradient.detach().abs().sum(1).cpu().double().numpy()
+
+
+def pictures(samples: Samples, *, are_frames: bool) -> Float[np.ndarray, "N H W C"]:
+    """Samples to look at: images as they are, of frames all that a pixel counted, 1 at most."""
+    images = samples.images
+    if are_frames:
+        counts = images.sum(1, keepdim=True)
+        images = counts / counts.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1 / LEVELS)
+    return images.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _at(network: Network, images: Tensor, labels: Tensor) -> tuple[Any, Tensor]:

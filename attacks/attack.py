@@ -42,6 +42,8 @@ class Attack(ABC):
     """Whether restarts differ."""
     takes_gradients: ClassVar[bool] = True
     """Whether the estimator matters."""
+    needs_frames: ClassVar[bool] = False
+    """Whether it changes events, so that epsilon does not matter and images cannot be attacked."""
     counts_last: ClassVar[bool] = True
     """Whether its published definition counts the last point only, not any visited one."""
 
@@ -87,6 +89,8 @@ class Attack(ABC):
         if seed < 0:
             raise ConfigError(f"expected a seed of 0 or more, got {seed}; choose another")
         _check_batch(images, labels, keys)
+        if self.needs_frames:
+            threat.require_cells()
         threat.check(images)
         trial = Trial(
             self._chosen(target),
@@ -105,6 +109,11 @@ class Attack(ABC):
             trial.target = self._chosen(target)
         return trial.attempt()
 
+    @property
+    def budget(self) -> str | None:
+        """What it may change at most, in words; None where that is the ball of the threat model."""
+        return None
+
     def _chosen(self, target: Target) -> Target:
         return target if self.estimator is None else target.using(self.estimator)
 
@@ -117,6 +126,19 @@ class Attack(ABC):
             return []
         purpose = (self.name, self.estimator or "", restart)
         return [generator(seed, *purpose, key) for key in keys.tolist()]
+
+
+def require_positive(attack: Attack, **numbers: int) -> None:
+    """Refuses options below 1.
+
+    Raises:
+        ConfigError: Naming the first.
+    """
+    for name, value in numbers.items():
+        if value < 1:
+            raise ConfigError(
+                f"expected {name} of at least 1 for attack {attack.name!r}, got {value}; raise it"
+            )
 
 
 def _check_batch(images: Tensor, labels: Tensor, keys: Tensor) -> None:

@@ -22,6 +22,53 @@ FLOAT32_RESOLUTION = 2.0**-23
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cells:
+    """What images are where they are stacks of frames of events, `[N, T·C, H, W]`.
+
+    A cell in which c events were counted is at level min(unit·c, cap).
+
+    Args:
+        steps: T.
+        unit: Levels of 255 that one event adds.
+        cap: Greatest level.
+
+    Raises:
+        ConfigError: If a number is out of range.
+    """
+
+    steps: int
+    unit: int = 1
+    cap: int = LEVELS
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not 1 <= self.unit <= self.cap <= LEVELS:
+            raise ConfigError(
+                f"expected steps >= 1 and 1 <= unit <= cap <= {LEVELS}, got {self.steps}, "
+                f"{self.unit} and {self.cap}; take them from the data's frames"
+            )
+
+    @property
+    def most(self) -> int:
+        """Events from which on a cell counts no more."""
+        return -(-self.cap // self.unit)
+
+    def counts(self, images: Float[Tensor, "N channels H W"]) -> Float[Tensor, "N channels H W"]:
+        """Events of each cell; of a cell at the cap the fewest that it may stand for."""
+        return ((images * LEVELS).round() / self.unit).ceil()
+
+    def images(self, counts: Float[Tensor, "N channels H W"]) -> Float[Tensor, "N channels H W"]:
+        """The stack in which so many events were counted."""
+        return snap((counts * self.unit).clamp(max=self.cap) / LEVELS)
+
+    def changed(
+        self, images: Float[Tensor, "N channels H W"], originals: Float[Tensor, "N channels H W"]
+    ) -> Float[Tensor, " N"]:
+        """Events added plus events taken away; frame noise changes fractions of events."""
+        moved = ((images - originals) * LEVELS).round().abs()
+        return moved.flatten(1).sum(1) / self.unit
+
+
+@dataclass(frozen=True, kw_only=True)
 class ThreatModel:
     """Which images an attack may show: within `epsilon` of the original, inside [0, 1].
 
@@ -30,6 +77,7 @@ class ThreatModel:
             never more than epsilon.
         norm: "linf".
         lattice: Whether only images k/255 are lawful.
+        cells: What images are where they are frames of events; None where they are pictures.
 
     Raises:
         ConfigError: If epsilon is out of range, or so small that no 8-bit pixel could change.
@@ -38,6 +86,7 @@ class ThreatModel:
     epsilon: float
     norm: str = "linf"
     lattice: bool = True
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
@@ -68,11 +117,28 @@ class ThreatModel:
         """How far a pixel may move, in input units: E/255 on the lattice, else epsilon."""
         return self.levels / LEVELS if self.lattice else self.epsilon
 
+    @property
+    def top(self) -> float:
+        """Greatest value of a pixel: 1, or the cap of frames of events."""
+        return 1.0 if self.cells is None else self.cells.cap / LEVELS
+
+    def require_cells(self) -> Cells:
+        """What frames hold.
+
+        Raises:
+            ConfigError: If images are pictures.
+        """
+        if self.cells is None:
+            raise ConfigError(
+                "expected frames of events, got images; attacks on events need recordings"
+            )
+        return self.cells
+
     def project(
         self, x: Float[Tensor, "N C H W"], images: Float[Tensor, "N C H W"]
     ) -> Float[Tensor, "N C H W"]:
-        """The point of the ball around `images`, inside [0, 1], nearest to the shadow `x`."""
-        return x.clamp(images - self.radius, images + self.radius).clamp(0.0, 1.0)
+        """The point of the ball around `images`, inside the range, nearest to the shadow `x`."""
+        return x.clamp(images - self.radius, images + self.radius).clamp(0.0, self.top)
 
     def see(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         """What the network sees of the shadow `x`."""
@@ -82,15 +148,25 @@ class ThreatModel:
         """Refuses originals that are themselves unlawful.
 
         Raises:
-            DataError: If an image leaves [0, 1], or the lattice.
+            DataError: If an image leaves [0, 1], the cap or the lattice, or is no stack of frames.
         """
         if not bool(((images >= 0) & (images <= 1)).all()):
             low, high = images.min().item(), images.max().item()
             raise DataError(f"expected images in 0..1, got {low}..{high}; divide bytes by 255")
+        if self.cells is not None:
+            self._check_frames(images, self.cells)
         if self.lattice and not torch.equal(snap(images), images):
             raise DataError(
                 "expected images on the lattice k/255, got values between its levels; "
                 "pass them through snap, or attack without the lattice"
+            )
+
+    def _check_frames(self, images: Tensor, cells: Cells) -> None:
+        highest = round(images.max().item() * LEVELS)
+        if images.shape[1] % cells.steps or highest > cells.cap:
+            raise DataError(
+                f"expected stacks of {cells.steps} frames of at most {cells.cap} levels, got "
+                f"{images.shape[1]} channels and {highest}; pass frames as the network takes them"
             )
 
 

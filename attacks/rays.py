@@ -49,7 +49,7 @@ class RayS(Attack):
             is_better = found < radius
             signs = torch.where(is_better[:, None, None, None], tried, signs)
             radius = torch.where(is_better, found, radius)
-        trial.judge(_moved(images, signs, radius.clamp(max=ball)))
+        trial.judge(_moved(trial, signs, radius.clamp(max=ball)))
 
 
 def _shortened(
@@ -62,14 +62,14 @@ def _shortened(
     """The least radius at which x + r·d fools, where below `radius` and not done, else `radius`."""
     asking = torch.ones_like(radius, dtype=torch.bool) if done is None else ~done
     whole = radius.clamp(max=1 + 1 / LEVELS)
-    farthest = _moved(trial.images, signs, whole - 1 / LEVELS)
+    farthest = _moved(trial, signs, whole - 1 / LEVELS)
     is_shorter = trial.is_adversarial(farthest, asking=asking) & asking
     if not bool(is_shorter.any()):
         return radius
     low, high = torch.zeros_like(radius), whole - 1 / LEVELS
     for _ in range(HALVINGS):
         middle = _whole_levels((low + high) / 2)
-        fools = trial.is_adversarial(_moved(trial.images, signs, middle), asking=is_shorter)
+        fools = trial.is_adversarial(_moved(trial, signs, middle), asking=is_shorter)
         low, high = torch.where(fools, low, middle), torch.where(fools, middle, high)
     return torch.where(is_shorter, high, radius)
 
@@ -78,8 +78,8 @@ def _whole_levels(radius: Tensor) -> Tensor:
     return (radius * LEVELS).floor() / LEVELS
 
 
-def _moved(images: Tensor, signs: Tensor, radius: Float[Tensor, " N"]) -> Tensor:
-    return (images + radius[:, None, None, None] * signs).clamp(0.0, 1.0)
+def _moved(trial: Trial, signs: Tensor, radius: Float[Tensor, " N"]) -> Tensor:
+    return (trial.images + radius[:, None, None, None] * signs).clamp(0.0, trial.threat.top)
 
 
 def _blocks(entries: int, steps: int) -> list[tuple[int, int]]:

@@ -10,12 +10,16 @@ from torch import Tensor
 from ..core.choice import chosen
 from .apgd import APGD, TargetedAPGD
 from .attack import Attack
+from .counts import Counts
 from .fgsm import FGSM, RFGSM
 from .mifgsm import MIFGSM
 from .noise import Corners, Noise
 from .pgd import PGD
 from .rays import RayS
+from .retiming import Retiming
 from .sa_pgd import SAPGD
+from .sda import SDA
+from .spike_fool import SpikeFool
 from .square import Square
 from .trial import Attempt
 
@@ -62,6 +66,12 @@ ATTACKS: dict[str, Attack] = {
         Square(name="square2000", steps=2000),
         Square(name="square5000", steps=5000),
         RayS(name="rays200", steps=200),
+        Counts(name="counts200", steps=10),
+        SDA(name="sda4", steps=4),
+        Retiming(name="retiming-far1", steps=20, norm="inf", limit=1),
+        Retiming(name="retiming-sum2000", steps=40, norm="1", limit=2000),
+        Retiming(name="retiming-moved1000", steps=40, norm="0", limit=1000),
+        SpikeFool(name="spikefool4", steps=4),
     )
 }
 """Every attack by name; a new one is a file and a line here."""
@@ -174,11 +184,26 @@ SUITES: dict[str, Suite] = {
                 Wave(attacks=("square5000", "rays200")),
             ),
         ),
+        Suite(
+            name="events",
+            attacks=(
+                "fgsm",
+                "pgd50",
+                "counts200",
+                "sda4",
+                "retiming-far1",
+                "retiming-sum2000",
+                "retiming-moved1000",
+                "spikefool4",
+            ),
+            estimators=("triangle", "pdsg"),
+        ),
     )
 }
 """`paper` is the suite of Liu et al. 2024; `full` contains it, any visited point counted, and
 pursues what is left with the estimators that a trial on other images ranks first; `exhaustive` does
-so with all of them."""
+so with all of them. `events` is for recordings: its last six attacks change events by budgets of
+their own, whatever epsilon."""
 
 
 def attack_named(name: str) -> Attack:

@@ -132,6 +132,15 @@ class Trial:
         with torch.no_grad():
             return is_fooled(self._logits(self.threat.see(x), asking=asking), self._labels)
 
+    def slope(
+        self, x: Float[Tensor, "N C H W"], *, loss: Loss
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C H W"]]:
+        """Asks for a loss and its gradient within the range. As `is_adversarial`, no record."""
+        see, inside = self.threat.see, x.clamp(0.0, self.threat.top)
+        logits, gradient = input_gradient(self._logits, inside, self._labels, see=see, loss=loss)
+        self._require_finite(gradient, "gradients")
+        return loss(logits, self._labels), gradient
+
     def rank_classes(self) -> Int64[Tensor, "N others"]:
         """Wrong classes of each sample, the likeliest on the original image first."""
         with torch.no_grad():

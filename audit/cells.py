@@ -121,6 +121,7 @@ class Bench:
     def _own(
         self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str
     ) -> pa.Table:
+        found = torch.where(attempt.fooled_last[:, None, None, None], attempt.last, attempt.broken)
         return self._rows(
             batch,
             attempt,
@@ -128,6 +129,7 @@ class Bench:
             attack,
             is_right=~self.suite.fooled(attack, attempt),
             end=(attempt.is_tied, attempt.loss),
+            shown=found,
             fooled_any=attempt.fooled_any,
         )
 
@@ -142,6 +144,7 @@ class Bench:
             attack,
             is_right=~is_fooled(logits, batch.labels),
             end=(is_tied(logits), cross_entropy(logits, batch.labels)),
+            shown=attempt.images,
         )
 
     def _rows(
@@ -153,10 +156,13 @@ class Bench:
         *,
         is_right: Bool[Tensor, " B"],
         end: tuple[Bool[Tensor, " B"], Float[Tensor, " B"]],
+        shown: Float[Tensor, "B C H W"],
         fooled_any: Bool[Tensor, " B"] | None = None,
     ) -> pa.Table:
         """Rows of one attack; `end` is what its end point does: whether it ties, and the loss."""
         source, evaluated_on, role = place
+        cells = self.threat.cells
+        events = None if cells is None else cells.changed(shown, batch.images)
         kept = slice(batch.count)
         return rows(
             batch.count,
@@ -174,6 +180,7 @@ class Bench:
             queries=attempt.queries,
             zero_gradients=_numpy(attempt.zero_gradients[kept]),
             loss=_numpy(end[1][kept]),
+            events=None if events is None else _numpy(events[kept]),
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..attacks.lattice import LEVELS, NORMS, ThreatModel
+from ..attacks.lattice import LEVELS, NORMS, Cells, ThreatModel
 from ..attacks.suite import Suite, suite_named
 from ..core.choice import chosen
 from ..core.errors import ConfigError
@@ -35,6 +35,7 @@ class AuditConfig:
         confidence: Of every interval.
         shards: Into how many parts of like size the samples are cut; results do not depend on it.
         engine: Who works on the shards: "local", this process, or "ray", a cluster.
+        cells: What images are where they are frames of events.
 
     Raises:
         ConfigError: If a value is unknown, out of range, or not in this version.
@@ -55,6 +56,7 @@ class AuditConfig:
     confidence: float = 0.95
     shards: int = 1
     engine: str = "local"
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
         suite_named(self.suite)
@@ -68,7 +70,7 @@ class AuditConfig:
     @property
     def threat(self) -> ThreatModel:
         """The threat model that float and chip are compared under."""
-        return ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True)
+        return ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True, cells=self.cells)
 
     @property
     def attacks(self) -> Suite:

@@ -18,6 +18,7 @@ def unbroken(
     target: Target,
     samples: Samples,
     *,
+    threat: ThreatModel,
     level: int,
     estimators: tuple[str, ...],
     is_clean_right: Bool[np.ndarray, " N"],
@@ -30,6 +31,7 @@ def unbroken(
     Args:
         target: The model under attack.
         samples: What to attack.
+        threat: Whose radius is replaced.
         level: Epsilon in levels of 255; 0 is the clean accuracy.
         estimators: Spike derivatives to try, one after the other.
         is_clean_right: Which samples stand without an attack.
@@ -40,7 +42,7 @@ def unbroken(
     pursuit = Cascade(
         target=target,
         samples=samples,
-        threat=ThreatModel(epsilon=level / LEVELS),
+        threat=replace(threat, epsilon=level / LEVELS),
         batch_size=batch_size,
         seed=seed,
         device=device,

@@ -8,8 +8,10 @@ from typing import Any
 import nir
 import numpy as np
 
+from ..attacks.lattice import Cells
 from ..core.errors import ConfigError, DataError
 from ..core.files import read_json, sha256
+from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData, fingerprint, split
 from ..deploy.bundle import SUMS, Bundle, read_bundle
 from ..deploy.lower import lower
@@ -27,7 +29,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import TRAINED_ON
+from .remarks import FRAMES, TRAINED_ON
 from .samples import Samples
 
 
@@ -102,9 +104,17 @@ def _training(checkpoint: Path) -> dict[str, Any]:
     return how if data is None else {**how, TRAINED_ON: data}
 
 
-def data_context(data: ImageData) -> dict[str, Any]:
-    """What an audit writes down about its data."""
-    return {"data": data.name, "data_sha256": fingerprint(data)}
+def data_context(data: ImageData, frames: FrameConfig | None = None) -> dict[str, Any]:
+    """What an audit writes down about its data, and about how recordings became frames."""
+    found = {"data": data.name, "data_sha256": fingerprint(data)}
+    return found if frames is None else {**found, FRAMES: frames.to_dict()}
+
+
+def cells_of(frames: FrameConfig | None) -> Cells | None:
+    """What attacks have to know of frames; None of images."""
+    if frames is None:
+        return None
+    return Cells(steps=frames.steps, unit=frames.unit, cap=frames.cap)
 
 
 def trial_images(data: ImageData, *, seed: int) -> Samples:
@@ -122,11 +132,12 @@ def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None
         DataError: If the images' shape or the classes do not fit.
         ConfigError: If there are fewer test images than the audit asks for.
     """
-    expected = tuple(deployed.network.config.input_shape)
-    if tuple(data.image_shape) != expected:
+    network = deployed.network.config
+    expected = tuple(network.input_shape), network.steps if network.frames else None
+    if (tuple(data.image_shape), data.steps) != expected:
         raise DataError(
-            f"expected images of shape {expected}, got {tuple(data.image_shape)} in {data.name}; "
-            f"pass the data that the network was trained on"
+            f"expected {_kind(*expected)}, got {_kind(tuple(data.image_shape), data.steps)} in "
+            f"{data.name}; pass the data that the network was trained on"
         )
     if int(data.test_labels.max()) >= deployed.network.config.classes:
         raise DataError(
@@ -138,6 +149,11 @@ def check_data(deployed: Deployed, data: ImageData, config: AuditConfig) -> None
             f"expected at most {len(data.test_labels)} samples of {data.name}, got "
             f"{config.samples}; ask for fewer"
         )
+
+
+def _kind(shape: tuple[int, ...], steps: int | None) -> str:
+    what = "images" if steps is None else f"recordings in {steps} frames"
+    return f"{what} of shape {shape}"
 
 
 def _check_pair(network: SpikingNetwork, bundle: Bundle) -> None:

@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         pa.field("loss", pa.float32()),
         pa.field("directions", pa.int32()),
         pa.field("misled", pa.int32()),
+        pa.field("events", pa.float32()),
     ]
 )
 """`is_right`: judged right by the rule of the suite, whatever the clean image gave; in a cascade
@@ -54,7 +55,8 @@ SCHEMA = pa.schema(
 fooled the model it was crafted on; null where that is another one. `loss`: cross entropy on
 `evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that were exactly
 zero. `directions`, `misled`: of a probe, random directions that change the loss, and those of which
-the gradient says otherwise."""
+the gradient says otherwise. `events`: of recordings, events added plus events taken away by the
+point that was judged; frame noise changes fractions."""
 
 QUESTION = ("role", "source", "evaluated_on", "attack", "estimator", "restarts", "epsilon")
 """Columns that rows of different samples share if they answer the same question."""

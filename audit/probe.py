@@ -5,7 +5,7 @@ sign of that by g·(x⁺ − x⁻). Attacks that fail for another reason than ma
 steps, a robust network) do not disturb the comparison.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ def changes(
     seed: int,
 ) -> list[Change]:
     """Losses at opposite corners of the ball, at least 16/255 away; arguments as of an attack."""
-    wide = ThreatModel(epsilon=max(threat.radius, LEAST_LEVEL / LEVELS))
+    wide = replace(threat, epsilon=max(threat.radius, LEAST_LEVEL / LEVELS), lattice=True)
     found = []
     for number in range(DIRECTIONS):
         draws = [generator(seed, "probe", number, key) for key in keys.tolist()]

@@ -8,6 +8,9 @@ from .ledger import SIDES
 TRAINED_ON = "training_data_sha256"
 """Key of the context: hash of the data that the network was trained with, where it is known."""
 
+FRAMES = "frames"
+"""Key of the context: how recordings became frames, where the samples are recordings."""
+
 CALLED = {"float": "float network", "hardware": "chip"}
 
 
@@ -18,7 +21,22 @@ def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         context: What the audit knows of network and data.
         rates: Spike rates of each model on clean images, layer by layer.
     """
-    return [*_foreign(context), *(said for side in SIDES for said in _silent(side, rates[side]))]
+    silent = (said for side in SIDES for said in _silent(side, rates[side]))
+    return [*_frames(context), *_foreign(context), *silent]
+
+
+def _frames(context: Mapping[str, Any]) -> list[str]:
+    found = context.get(FRAMES)
+    if found is None:
+        return []
+    size = "" if found["size"] is None else " of {}x{} cells".format(*found["size"])
+    how = "equal time" if found["binning"] == "time" else "equally many events"
+    one = f"{found['unit']} of 255 levels"
+    return [
+        f"The samples are recordings of an event camera as {found['steps']} frames{size}, bins of "
+        f"{how}: an event adds {one} to its cell, up to {found['cap']}, so that a level is "
+        f"{1 / found['unit']:.4g} of an event."
+    ]
 
 
 def _foreign(context: Mapping[str, Any]) -> list[str]:

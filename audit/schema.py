@@ -1,6 +1,6 @@
 """The form of audit.json: one JSON Schema, published as `docs/audit.schema.json` and enforced."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .form import check_value
@@ -13,12 +13,14 @@ FORMAT = "spikeproof audit 2"
 Schema = dict[str, Any]
 
 
-def _object(properties: Mapping[str, Any], *, description: str = "") -> Schema:
-    """An object with exactly these keys."""
+def _object(
+    properties: Mapping[str, Any], *, description: str = "", optional: Sequence[str] = ()
+) -> Schema:
+    """An object with exactly these keys, some of which it may lack."""
     found: Schema = {
         "type": "object",
         "properties": dict(properties),
-        "required": sorted(properties),
+        "required": sorted(properties.keys() - set(optional)),
         "additionalProperties": False,
     }
     return {**found, "description": description} if description else found
@@ -88,7 +90,16 @@ ATTACK = _object(
             "Share clean-correct and right under this attack alone: crafted on, evaluated on. Of "
             "an attack that pursued what earlier ones left: right under all of them.",
         ),
-    }
+        "budget": {
+            "type": ["string", "null"],
+            "description": "Of recordings: what the attack may change at most, null for epsilon.",
+        },
+        "events": _each_side(
+            _number("Null where the model lacks the estimator.", nullable=True, minimum=0),
+            "Of recordings: mean of the events added plus those taken away, by the model attacked.",
+        ),
+    },
+    optional=("budget", "events"),
 )
 
 CURVE_POINT = _object(

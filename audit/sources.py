@@ -86,7 +86,7 @@ def _recipe(path: Path) -> dict[str, Any]:
 
 
 def _check_question(path: Path, source: SpikingNetwork, audited: SpikingNetwork) -> None:
-    for key in ("input_shape", "classes", "encoding"):
+    for key in ("input_shape", "classes", "encoding", "frames"):
         expected, got = (getattr(n.config, key) for n in (audited, source))
         if got != expected:
             raise DataError(

@@ -1,12 +1,13 @@
 """From rows to the numbers of audit.json."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
+from ..attacks.attack import Attack
 from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from .alarms import alarms
@@ -68,7 +69,7 @@ def summarize(
         "waterfall": [_stage(config, ledger, name) for name in staircase(stages) if stages],
         "published_rule": _published(config, ledger),
         "ties": {side: ledger.total("is_tied", role=CLEAN, evaluated_on=side) for side in SIDES},
-        "attacks": _attacks(ledger),
+        "attacks": _attacks(config, ledger),
         "passes": {side: _passes(ledger, side) for side in SIDES},
         "curve": _curve(config, curve),
         "alarms": [asdict(alarm) for alarm in found],
@@ -137,13 +138,19 @@ def _passes(ledger: Ledger, side: str) -> float:
     return float(sum(mean or 0.0 for mean in found))
 
 
-def _attacks(ledger: Ledger) -> list[dict[str, Any]]:
+def _attacks(config: AuditConfig, ledger: Ledger) -> list[dict[str, Any]]:
     """Each attack with each estimator, in the order in which they ran."""
     ran = [pair for side in SIDES for pair in ledger.members(SUITE, side, side)]
-    return [_attack(ledger, name, estimator) for name, estimator in dict.fromkeys(ran)]
+    is_of_events = config.cells is not None
+    return [
+        _attack(ledger, name, estimator, is_of_events=is_of_events)
+        for name, estimator in dict.fromkeys(ran)
+    ]
 
 
-def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
+def _attack(
+    ledger: Ledger, name: str, estimator: str | None, *, is_of_events: bool
+) -> dict[str, Any]:
     """One attack with one estimator; null in the cells of a model that does not have it."""
     sources = {side for side in SIDES if (name, estimator) in ledger.members(SUITE, side, side)}
     judged = {cell for cell in CELLS if (name, estimator) in ledger.members(SUITE, *cell)}
@@ -175,6 +182,17 @@ def _attack(ledger: Ledger, name: str, estimator: str | None) -> dict[str, Any]:
             else None
             for source, side in CELLS
         },
+        **(_events(ledger, attack, own) if is_of_events else {}),
+    }
+
+
+def _events(
+    ledger: Ledger, attack: Attack, own: Mapping[str, Mapping[str, str | None]]
+) -> dict[str, Any]:
+    """What an attack may change of recordings, and what it changed."""
+    return {
+        "budget": attack.budget,
+        "events": {s: ledger.mean("events", **own[s]) if s in own else None for s in SIDES},
     }
 
 

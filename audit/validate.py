@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 
+from ..attacks.suite import attack_named
 from ..attacks.target import Target
 from ..core.errors import ConfigError, DataError
 from ..core.files import check_writable, read_json, sha256, write_json
@@ -81,9 +82,12 @@ def run(
 
     Raises:
         ConfigError: If there are results of another audit to resume, or parts and no `resume`, or
-            a table that no audit stands beside, or a target lacks an estimator.
+            a table that no audit stands beside, or a target lacks an estimator, or
+            the suite changes events and the samples are images.
         DataError: If there are fewer images than samples, or images and labels do not fit.
     """
+    if any(attack_named(name).needs_frames for name in config.attacks.attacks):
+        config.threat.require_cells()
     plan = Plan(
         config=config,
         targets={"float": float_target, "hardware": hardware_target},

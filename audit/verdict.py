@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .wording import epsilon_text, estimate, points, words
+from .wording import epsilon_text, estimate, kind, place, points, words
 
 MATCHES = "Lava fixed-point model"
 
@@ -31,10 +31,12 @@ def raised(audit: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _setting(audit: Mapping[str, Any]) -> str:
     robust, clean = audit["robust"], audit["clean"]
-    ball = f"±{epsilon_text(audit['epsilon'])} a pixel"
+    ball = f"±{epsilon_text(audit['epsilon'])} a {place(audit)}"
+    if any(attack.get("budget") for attack in audit["attacks"]):
+        ball += " and by budgets of events"
     return (
-        f"On {audit['n']} test images under white-box attacks within {ball}, the float network "
-        f"keeps {estimate(robust['float_on_float'])} right and the simulated chip "
+        f"On {audit['n']} test {kind(audit)} under white-box attacks within {ball}, the float "
+        f"network keeps {estimate(robust['float_on_float'])} right and the simulated chip "
         f"({audit['matches']}, not silicon) "
         f"{estimate(robust['hardware_on_hardware'])}; without an attack they get "
         f"{estimate(clean['float'])} and {estimate(clean['hardware'])}."

@@ -34,6 +34,16 @@ def epsilon_text(epsilon: float) -> str:
     return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-6 else f"{epsilon:.4g}"
 
 
+def kind(audit: Mapping[str, Any]) -> str:
+    """What the samples are: images, or recordings of events."""
+    return "recordings" if "frames" in audit["context"] else "images"
+
+
+def place(audit: Mapping[str, Any]) -> str:
+    """What an attack moves: a pixel, or a cell of a frame."""
+    return "cell" if "frames" in audit["context"] else "pixel"
+
+
 def plain(value: int | float | str | bool | None) -> str:
     """Four significant digits of a number, anything else as it is; a dash where there is none."""
     if value is None:

@@ -5,7 +5,7 @@ be worked on anywhere.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -157,9 +157,9 @@ class Work:
     def _continuous(self, ledger: Ledger) -> pa.Table:
         """Rows of the suite's attacks on the float network off the lattice, as a cascade."""
         side, config = SIDES[0], self.config
-        threat = ThreatModel(epsilon=config.threat.radius, lattice=False)
+        threat = replace(config.threat, epsilon=config.threat.radius, lattice=False)
         pursuit = self._cascade(side, threat=threat, as_published=config.attacks.as_published)
-        attacks = members(config, self.targets[side])
+        attacks = [a for a in members(config, self.targets[side]) if not a.needs_frames]
         standing, loss = ledger.clean_right[side], ledger.clean_loss(side)
         stages = pursuit.after_each(attacks, standing, loss=loss)
         return pa.concat_tables([self._left(CONTINUOUS, side, stage) for stage in stages])
@@ -227,6 +227,7 @@ class Work:
         standing = curves.unbroken(
             self.targets[side],
             samples,
+            threat=config.threat,
             level=level,
             estimators=estimators(config, self.targets[side]),
             is_clean_right=ledger.clean_right[side][self.on_curve],

@@ -7,11 +7,14 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device
+from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device, radius
 from .progress import RichTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..analysis.measure import Samples
+    from ..datasets.frames import FrameConfig
     from ..train.target import NetworkTarget
 
 Networks = Annotated[
@@ -54,7 +57,7 @@ def vulnerability(
     data: Data,
     out: Out,
     samples: Count = 200,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     draws: Annotated[int, typer.Option(help="Random perturbations a sample.", min=1)] = 64,
     steps: Annotated[int, typer.Option(help="Of the search for the worst one.", min=0)] = 10,
     estimator: Estimator = "triangle",
@@ -73,8 +76,9 @@ def vulnerability(
     from ..analysis.measure import measure_vulnerability
     from ..analysis.vulnerability import VulnerabilityConfig, each_sample, summary
 
-    config = VulnerabilityConfig(epsilon=epsilon, draws=draws, steps=steps, seed=seed)
     targets, chosen = _opened(networks, data, samples, estimator, device, format_)
+    size = radius(epsilon, frames_of(targets))
+    config = VulnerabilityConfig(epsilon=size, draws=draws, steps=steps, seed=seed)
     found, rows = {}, {}
     for name, target in targets.items():
         measured, sizes = measure_vulnerability(target, chosen, config, tracker=RichTracker())
@@ -135,14 +139,14 @@ def heatmap(
     """
     from ..analysis.figures import heatmap_figure
     from ..analysis.measure import heatmap as heatmap_of
-    from ..analysis.measure import measure_gradients
+    from ..analysis.measure import measure_gradients, pictures
 
     targets, chosen = _opened(networks, data, samples, estimator, device, format_)
     maps = {
         name: heatmap_of(measure_gradients(target, chosen, tracker=RichTracker()))
         for name, target in targets.items()
     }
-    figure = heatmap_figure(chosen.images.permute(0, 2, 3, 1).cpu().numpy(), maps)
+    figure = heatmap_figure(pictures(chosen, are_frames=frames_of(targets) is not None), maps)
     rows = {name: {"largest": float(values.max())} for name, values in maps.items()}
     numbers = {"networks": {name: values.tolist() for name, values in maps.items()}}
     numbers |= _asked(data, chosen, estimator)
@@ -163,16 +167,28 @@ def _opened(
     names = [path.name for path in networks]
     if len(set(names)) < len(names):
         names = [str(path) for path in networks]
-    used, targets = full_float_device(device), {}
-    for name, path in zip(names, networks, strict=True):
-        network = load_network(path).to(used)
-        if network.config.frames is not None:
-            raise ConfigError(
-                f"expected networks that take images, got {path}, which takes frames of events; "
-                "its gradients are not analysed by this version"
-            )
-        targets[name] = NetworkTarget(network, name=name, estimator_name=estimator)
-    return targets, first_test_samples(load(data), count, device=used)
+    used = full_float_device(device)
+    targets = {
+        name: NetworkTarget(load_network(path).to(used), name=name, estimator_name=estimator)
+        for name, path in zip(names, networks, strict=True)
+    }
+    read = load(data, frames=frames_of(targets), tracker=RichTracker())
+    return targets, first_test_samples(read, count, device=used)
+
+
+def frames_of(targets: "Mapping[str, NetworkTarget]") -> "FrameConfig | None":
+    """How recordings become the input of all networks; None if they take images.
+
+    Raises:
+        ConfigError: If they take different inputs.
+    """
+    first, *others = (target.network.config.frames for target in targets.values())
+    if any(other != first for other in others):
+        raise ConfigError(
+            f"expected networks that take the same input, got {', '.join(targets)}; measure them "
+            "one after the other"
+        )
+    return first
 
 
 def _asked(data: str, samples: "Samples", estimator: str) -> dict[str, Any]:

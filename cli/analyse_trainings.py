@@ -8,10 +8,21 @@ import typer
 
 from ..core.errors import ConfigError
 from .analysis_results import Count, Format, finish
-from .options import Data, Device, Epsilon, Json, Out, Seed, full_float_device, number
+from .options import (
+    Data,
+    Device,
+    Epsilon,
+    Json,
+    Out,
+    Seed,
+    full_float_device,
+    number,
+    radius,
+)
 from .progress import RichTracker
 
 if TYPE_CHECKING:
+    from ..datasets.frames import FrameConfig
     from ..datasets.images import ImageData
     from ..train.config import Recipe
 
@@ -25,7 +36,7 @@ def sweep(
     out: Out,
     weights: Annotated[str, typer.Option(help="λ, as in 0,0.002,0.008.")] = "0,0.002,0.004,0.008",
     samples: Count = 500,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     set_: Settings = None,
     limit: Limit = None,
     format_: Format = "svg",
@@ -44,14 +55,16 @@ def sweep(
     from ..datasets.images import load
 
     check_format(format_)
-    config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=epsilon)
     recipe = _recipe(preset, set_, seed)
-    read = load(data, limit=limit, frames=recipe.network.frames, tracker=RichTracker())
+    frames = recipe.network.frames
+    size = radius(epsilon, frames)
+    config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=size)
+    read = load(data, limit=limit, frames=frames, tracker=RichTracker())
     used = full_float_device(device)
     found = run(config, recipe, read, out, device=used, tracker=RichTracker())
     rows = {f"λ = {row['penalty_weight']:g}": row for row in found}
     asked = {"preset": preset, "config": recipe.train.to_dict(), "data": _named(read, data)}
-    numbers = {"rows": found, "epsilon": epsilon, "steps": config.steps, **asked}
+    numbers = {"rows": found, "epsilon": size, "steps": config.steps, **asked}
     finish(out, "sweep", numbers, sweep_figure(found), rows, seed, format_, json)
 
 
@@ -91,7 +104,7 @@ def methods(
     out: Out,
     seeds: Annotated[str, typer.Option(help="Trainings of each preset, as in 0,1.")] = "0,1",
     samples: Count = 1000,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     noise: Annotated[
         float, typer.Option(parser=number, metavar="NUMBER", help="Radius of the noise.")
     ] = 0.1,
@@ -113,8 +126,10 @@ def methods(
     from ..core.files import write_text
 
     check_format(format_)
-    config = MethodsConfig(seeds=_seeds(seeds), samples=samples, epsilon=epsilon, noise=noise)
-    recipes = {name: _recipe(name, set_, config.seeds[0]) for name in presets}
+    numbered = _seeds(seeds)
+    recipes = {name: _recipe(name, set_, numbered[0]) for name in presets}
+    size = radius(epsilon, _frames(recipes))
+    config = MethodsConfig(seeds=numbered, samples=samples, epsilon=size, noise=noise)
     read, used = _read(data, limit, recipes), full_float_device(device)
     found = compare_methods(config, recipes, read, out, device=used, tracker=RichTracker())
     write_text(out / "methods.md", table(found) + "\n")
@@ -128,20 +143,25 @@ def methods(
 
 
 def _read(data: str, limit: int | None, recipes: "Mapping[str, Recipe]") -> "ImageData":
-    """The data, as all recipes take it.
+    """The data, as all recipes take it."""
+    from ..datasets.images import load
+
+    return load(data, limit=limit, frames=_frames(recipes), tracker=RichTracker())
+
+
+def _frames(recipes: "Mapping[str, Recipe]") -> "FrameConfig | None":
+    """How recordings become the input of all recipes; None if they take images.
 
     Raises:
         ConfigError: If they take different frames of recordings.
     """
-    from ..datasets.images import load
-
     first, *others = (recipe.network.frames for recipe in recipes.values())
     if any(other != first for other in others):
         raise ConfigError(
             f"expected presets that take the same input, got {', '.join(recipes)}; compare those "
             "of one data set"
         )
-    return load(data, limit=limit, frames=first, tracker=RichTracker())
+    return first
 
 
 def _recipe(preset_name: str, settings: list[str] | None, seed: int) -> "Recipe":

@@ -1,12 +1,23 @@
 """`spikeproof audit`: does robustness survive deployment?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Epsilon, Json, Seed, check_suffix, full_float_device, show
+from .options import (
+    Data,
+    Device,
+    Epsilon,
+    Json,
+    Seed,
+    check_suffix,
+    full_float_device,
+    radius,
+    show,
+)
 from .progress import RichTracker
 
 
@@ -15,9 +26,11 @@ def audit(
     hardware: Annotated[Path, typer.Option("--hardware", help="A bundle's folder.")],
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="audit.json to write.")] = Path("audit.json"),
-    suite: Annotated[str, typer.Option(help="quick, paper, full or exhaustive.")] = "quick",
+    suite: Annotated[
+        str, typer.Option(help="quick, paper, full or exhaustive; events, for recordings.")
+    ] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
     source: Annotated[
@@ -47,7 +60,13 @@ def audit(
     --samples 1000 --out runs/c/audit.json
     """
     from ..audit.config import AuditConfig
-    from ..audit.deployed import check_data, data_context, load_deployed, trial_images
+    from ..audit.deployed import (
+        cells_of,
+        check_data,
+        data_context,
+        load_deployed,
+        trial_images,
+    )
     from ..audit.sources import load_sources
     from ..audit.validate import run, run_shard
     from ..datasets.images import load
@@ -55,7 +74,7 @@ def audit(
     config = AuditConfig(
         suite=suite,
         samples=samples,
-        epsilon=epsilon,
+        epsilon=radius(epsilon, None),
         norm=norm,
         seed=seed,
         curve_samples=curve_samples,
@@ -71,8 +90,11 @@ def audit(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "
             "with --resume"
         )
-    used = full_float_device(device)
-    deployed, read = load_deployed(checkpoint, hardware, device=used), load(data)
+    used, tracker = full_float_device(device), RichTracker()
+    deployed = load_deployed(checkpoint, hardware, device=used)
+    frames = deployed.network.config.frames
+    config = replace(config, epsilon=radius(epsilon, frames), cells=cells_of(frames))
+    read = load(data, frames=frames, tracker=tracker)
     check_data(deployed, read, config)
     apart = load_sources(source, checkpoint, device=used) if source else None
     question: dict[str, Any] = {
@@ -83,14 +105,14 @@ def audit(
         "out": out,
         "context": {
             **deployed.context,
-            **data_context(read),
+            **data_context(read, frames),
             **({} if apart is None else apart.context),
         },
         "sources": {} if apart is None else apart.targets,
         "stages": deployed.stages,
         "trial": trial_images(read, seed=seed),
         "device": used,
-        "tracker": RichTracker(),
+        "tracker": tracker,
     }
     if shard is not None:
         left = run_shard(config, shard=shard, **question)

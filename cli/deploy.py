@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Epsilon, Json, Out, Seed, full_float_device, show
+from .options import Device, Epsilon, Json, Out, Seed, full_float_device, radius, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
+    from ..datasets.frames import FrameConfig
     from ..deploy.deployment import Calibration
 
 Sums = Literal["integer", "float32"]
@@ -29,7 +30,7 @@ def deploy(
     calibrate: Annotated[
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
     ] = None,
-    epsilon: Epsilon = 8 / 255,
+    epsilon: Epsilon = None,
     finetune: Annotated[int | None, typer.Option(help="Not in this version.")] = None,
     data: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
     onnx: Annotated[
@@ -40,7 +41,9 @@ def deploy(
     ] = "integer",
     dt: Annotated[float | None, typer.Option(help="Time step, where the file lacks it.")] = None,
     steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="direct, where the file lacks it.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="direct or frames, where the file lacks it.")
+    ] = None,
     readout: Annotated[str | None, typer.Option(help="membrane, last or spikes.")] = None,
     reset: Annotated[str | None, typer.Option(help="zero, value or subtract.")] = None,
     integration: Annotated[
@@ -61,7 +64,7 @@ def deploy(
     Example: spikeproof deploy foreign.nir --out bundle --dt 1e-4 --steps 8 --encoding direct
     --readout membrane --reset subtract --allow-approximation
     """
-    from ..deploy.deployment import DeployConfig, run
+    from ..deploy.deployment import DeployConfig, frames_of, run
     from ..deploy.scale import SearchConfig
 
     full_float_device(device)
@@ -69,36 +72,41 @@ def deploy(
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
+    given |= {"integration": integration}
+    frames = frames_of(model, given=given)
     report = run(
         DeployConfig(
             chip=chip,
             bits=bits,
             seed=seed,
-            search=SearchConfig(epsilon=epsilon, seed=seed),
+            search=SearchConfig(epsilon=radius(epsilon, frames), seed=seed),
             allow_approximation=allow_approximation,
             onnx=onnx_sums if onnx else None,
             require_fit=must_fit,
         ),
         model,
         out,
-        given=given | {"integration": integration},
-        calibration=None if calibrate is None else held_out(calibrate, seed=seed),
+        given=given,
+        calibration=None if calibrate is None else held_out(calibrate, seed=seed, frames=frames),
         tracker=RichTracker(),
     )
     show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
 
 
-def held_out(spec: str, *, seed: int, count: int = 128) -> "Calibration":
+def held_out(
+    spec: str, *, seed: int, count: int = 128, frames: "FrameConfig | None" = None
+) -> "Calibration":
     """Samples of a data set's training part; never of its test part."""
     from ..datasets.images import load, split
     from ..deploy.deployment import Calibration
 
-    data = load(spec)
+    data = load(spec, frames=frames, tracker=RichTracker())
     _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
+    what = "images" if frames is None else "recordings"
     return Calibration(
         images=part.images,
         labels=part.labels,
-        source=f"{spec}: {len(part)} images of the training part, split by seed {seed}",
+        source=f"{spec}: {len(part)} {what} of the training part, split by seed {seed}",
     )
 
 

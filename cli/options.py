@@ -3,11 +3,14 @@
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import ConfigError, MissingAbilityError
+
+if TYPE_CHECKING:
+    from ..datasets.frames import FrameConfig
 
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -29,9 +32,19 @@ def number(text: str | float) -> float:
 
 
 Epsilon = Annotated[
-    float,
-    typer.Option(parser=number, metavar="NUMBER", help="Radius in input units, as in 8/255."),
+    float | None,
+    typer.Option(
+        parser=number,
+        metavar="NUMBER",
+        help="Radius in input units: of images 8/255, of frames of events 1/255, one step of a "
+        "cell, where none is given.",
+    ),
 ]
+
+
+def radius(epsilon: float | None, frames: "FrameConfig | None") -> float:
+    """The radius that was asked for, or the usual one of images or of frames."""
+    return (8 if frames is None else 1) / 255 if epsilon is None else epsilon
 
 
 def check_suffix(path: Path, suffix: str) -> None:

@@ -12,9 +12,10 @@ from .progress import RichTracker
 
 def parity(
     bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
-    samples: Annotated[int, typer.Option(help="How many images.", min=1)] = 20,
+    samples: Annotated[int, typer.Option(help="How many images or recordings.", min=1)] = 20,
     images: Annotated[
-        Path | None, typer.Option("--input", help="npz with images; else golden ones, then noise.")
+        Path | None,
+        typer.Option("--input", help="npz of images or frames; else golden, then noise."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until Lava is killed.", min=1)] = 3600.0,
     seed: Seed = 0,
@@ -27,14 +28,14 @@ def parity(
     """
     from ..deploy.bundle import read_bundle
     from ..deploy.parity import check_parity, parity_images
-    from ..deploy.samples import read_samples, require_images
+    from ..deploy.samples import lattice_samples, read_samples
 
     full_float_device(device)
     opened = read_bundle(bundle)
     chosen = (
         parity_images(opened, samples=samples, seed=seed)
         if images is None
-        else require_images(read_samples(images))[:samples]
+        else lattice_samples(opened.program, read_samples(images))[:samples]
     )
     report = check_parity(opened, chosen, timeout=timeout, tracker=RichTracker())
     lines = [

@@ -172,10 +172,11 @@ def _bundle_twin(net: Path, source: Path, **options: Any) -> Arrays:
 def _bundle_lava(net: Path, source: Path, **options: Any) -> Arrays:
     from ..deploy.bundle import read_bundle
     from ..deploy.executors import run_on_lava
-    from ..deploy.samples import read_samples, require_images
+    from ..deploy.samples import lattice_samples, read_samples
 
-    images = require_images(read_samples(source))
-    return run_on_lava(read_bundle(net), images, tracker=options["tracker"]).arrays()
+    bundle = read_bundle(net)
+    shown = lattice_samples(bundle.program, read_samples(source))
+    return run_on_lava(bundle, shown, tracker=options["tracker"]).arrays()
 
 
 def _bundle_float(net: Path, source: Path, **options: Any) -> Arrays:
@@ -204,11 +205,11 @@ def _nir_twin(net: Path, source: Path, **options: Any) -> Arrays:
 
 def _program_twin(program: "Program", source: Path, **options: Any) -> Arrays:
     from ..deploy.executors import run_twin
-    from ..deploy.samples import read_samples, require_images
+    from ..deploy.samples import lattice_samples, read_samples
 
     return run_twin(
         program,
-        require_images(read_samples(source)),
+        lattice_samples(program, read_samples(source)),
         options["device"],
         observe=options["observe"],
         tracker=options["tracker"],

@@ -31,6 +31,13 @@ def stacks_to_train(stacks: Shaped[Tensor, "N TC H W"], steps: int) -> Shaped[Te
     return stacks.unflatten(1, (steps, -1)).transpose(0, 1)
 
 
+def train_to_stacks(
+    train: Shaped[np.ndarray, "T N C H W"],
+) -> Shaped[np.ndarray, "N TC H W"]:
+    """A train to stacks: `[T, N, C, H, W]` to `[N, T·C, H, W]`."""
+    return frames_to_stacks(np.ascontiguousarray(train.swapaxes(0, 1)))
+
+
 def lava_to_train(x: Shaped[np.ndarray, "*axes T"]) -> Shaped[np.ndarray, "T *map"]:
     """Lava's `(W, H, C, T)` or `(N, T)` to `[T, C, H, W]` or `[T, N]`."""
     return np.ascontiguousarray(x.transpose(tuple(reversed(range(x.ndim)))))

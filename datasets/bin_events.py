@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.errors import ConfigError
+from ..core.files import write_bytes
 from .event_bytes import read_bytes, whole_records
 from .events import Recording, make_events
 
@@ -41,3 +43,27 @@ def read_bin(path: Path, *, height: int, width: int, truncate: bool = False) -> 
         source=str(path),
         left_out={name: n for name, n in left_out.items() if n},
     )
+
+
+def write_bin(path: Path, recording: Recording) -> None:
+    """Writes a recording of a sensor of up to 256x240 pixels, whole or not at all.
+
+    Raises:
+        ConfigError: If the sensor is larger, or a time does not fit 23 bits.
+    """
+    events = recording.events
+    if recording.width > 256 or recording.height > OVERFLOW_ROW:
+        raise ConfigError(
+            f"expected a sensor of at most 256x{OVERFLOW_ROW} for {path}, got {recording.width}x"
+            f"{recording.height}; write .aedat4 instead"
+        )
+    if (events["t"] < 0).any() or (events["t"] >= 2**23).any():
+        raise ConfigError(
+            f"expected times in 0..{2**23 - 1} us for {path}, got {events['t'].min()} to "
+            f"{events['t'].max()}; shift or cut them"
+        )
+    raw = np.empty((len(events), RECORD), dtype=np.uint8)
+    raw[:, 0], raw[:, 1] = events["x"], events["y"]
+    raw[:, 2] = events["p"].astype(np.int64) << 7 | events["t"] >> 16
+    raw[:, 3], raw[:, 4] = events["t"] >> 8 & 255, events["t"] & 255
+    write_bytes(path, raw.tobytes())

@@ -68,6 +68,16 @@ class FrameConfig:
             )
         return self.steps, POLARITIES, rows, columns
 
+    def cells(
+        self, events: Shaped[np.ndarray, " N"], height: int, width: int
+    ) -> Int32[np.ndarray, " N"]:
+        """Index of each event's cell in a frame `[2, H, W]`, in C order."""
+        _, _, rows, columns = self.shape(height, width)
+        # Indices of cells are small: 32 bits halve the memory that is moved.
+        y = _scaled(events["y"], rows, height)
+        x = _scaled(events["x"], columns, width)
+        return (events["p"].astype(np.int32) * rows + y) * columns + x
+
 
 def to_frames(recording: Recording, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]:
     """Counts of events by time bin, polarity (OFF, ON), row and column, times `unit`, capped.
@@ -79,17 +89,21 @@ def to_frames(recording: Recording, config: FrameConfig) -> UInt8[np.ndarray, "T
         DataError: If the recording is too short for T bins.
         ConfigError: If a frame would be larger than the sensor.
     """
+    counts = cells_of_events(recording, config, bin_edges(recording, config))
+    return np.minimum(config.unit * counts, config.cap).astype(np.uint8)
+
+
+def cells_of_events(
+    recording: Recording, config: FrameConfig, edges: Int64[np.ndarray, " edges"]
+) -> Int64[np.ndarray, "T P H W"]:
+    """Counts of events by cell, from edges as of `bin_edges`."""
     steps, polarities, rows, columns = config.shape(recording.height, recording.width)
-    events, edges = recording.events, bin_edges(recording, config)
-    inside = slice(int(edges[0]), int(edges[-1]))
-    # Indices of cells are small: 32 bits halve the memory that is moved.
-    y = _scaled(events["y"][inside], rows, recording.height)
-    x = _scaled(events["x"][inside], columns, recording.width)
+    inside = recording.events[int(edges[0]) : int(edges[-1])]
     step = np.repeat(np.arange(steps, dtype=np.int32), np.diff(edges))
-    cell = ((step * polarities + events["p"][inside]) * rows + y) * columns + x
+    cell = config.cells(inside, recording.height, recording.width)
+    cell += step * (polarities * rows * columns)
     counts = np.bincount(cell, minlength=steps * polarities * rows * columns)
-    capped = np.minimum(config.unit * counts, config.cap).astype(np.uint8)
-    return capped.reshape(steps, polarities, rows, columns)
+    return counts.reshape(steps, polarities, rows, columns)
 
 
 def _scaled(

@@ -12,12 +12,14 @@ from ..core.errors import ConfigError, DataError
 from ..core.files import atomic_folder, sha256
 from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
+from ..datasets.frames import POLARITIES, FrameConfig
 from ..export.integer_sums import Sums
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import checked_onnx
 from ..sim.classifier import LEVELS
 from ..sim.graph.file import read_nir
-from ..sim.graph.meta import read_meta
+from ..sim.graph.meta import InputFrames, read_meta
+from ..sim.graph.network import NirNetwork
 from ..sim.program import Program
 from .bundle import SUMS, write_bundle
 from .certify import Certificate, certify, require
@@ -28,6 +30,7 @@ from .float_network import FloatNetwork
 from .golden import Golden, golden
 from .lower import lower
 from .quantize import Precision, quantize
+from .samples import lattice_noise
 from .scale import Search, SearchConfig, search_scales
 
 
@@ -66,12 +69,12 @@ class Calibration:
     """Held-out training samples: scales are searched on them, golden vectors are taken from them.
 
     Args:
-        images: On the uint8 lattice.
+        images: On the uint8 lattice; or stacks of frames.
         labels: Their classes.
         source: Where they come from, for the manifest.
     """
 
-    images: UInt8[np.ndarray, "N C H W"]
+    images: UInt8[np.ndarray, "N channels H W"]
     labels: Int64[np.ndarray, " N"]
     source: str
 
@@ -140,7 +143,7 @@ def _fill(
     fitted = fit(made.program, chip)
     if config.require_fit:
         require_fit(fitted)
-    images = _golden_images(made.network, config, calibration)
+    images = _golden_images(made.program, config, calibration)
     found = golden(made.program, images, dt=made.network.meta.dt)
     model = checked_onnx(made.program, images, how=config.onnx) if config.onnx else None
     report = chip_report(
@@ -212,21 +215,42 @@ def _search(
 
 
 def _check_shape(network: FloatNetwork, images: np.ndarray) -> None:
-    if len(images) == 0 or tuple(images.shape[1:]) != network.input_shape:
+    if len(images) == 0 or tuple(images.shape[1:]) != network.sample_shape:
         raise DataError(
-            f"expected calibration images of shape {network.input_shape}, got "
+            f"expected calibration images of shape {network.sample_shape}, got "
             f"{list(images.shape)}; pass the data that the network was trained on"
         )
 
 
 def _golden_images(
-    network: FloatNetwork, config: DeployConfig, calibration: Calibration | None
+    program: Program, config: DeployConfig, calibration: Calibration | None
 ) -> np.ndarray:
     if calibration is not None:
         return calibration.images[: config.golden]
-    draw = generator(config.seed, "golden")
-    shape = (config.golden, *network.input_shape)
-    return draw.integers(0, LEVELS, shape, dtype=np.uint8, endpoint=True)
+    return lattice_noise(program, config.golden, generator(config.seed, "golden"))
+
+
+def frames_of(nir_file: Path, *, given: dict[str, Any] | None = None) -> FrameConfig | None:
+    """How recordings become the input of a NIR file's network; None if it takes images.
+
+    Raises:
+        UnsupportedNodeError: If the network has no counterpart on the chip.
+        ConfigError: If it has not two channels, one a polarity.
+    """
+    graph = read_nir(nir_file)
+    meta = read_meta(graph, **(given or {}))
+    if meta.encoding != "frames":
+        return None
+    shape = NirNetwork(graph, meta).input_shape
+    if len(shape) != 3 or shape[0] != POLARITIES:
+        raise ConfigError(
+            f"expected a network for frames [{POLARITIES}, H, W] of events, got {shape}; "
+            "calibrate it on images, or not at all"
+        )
+    cells = meta.input_frames or InputFrames()
+    return FrameConfig(
+        steps=meta.steps, size=shape[1:], binning=cells.binning, unit=cells.unit, cap=cells.cap
+    )
 
 
 def _manifest(

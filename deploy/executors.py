@@ -62,7 +62,7 @@ def run_float(
         train = (
             network.encode(torch.from_numpy(samples["images"]))
             if "images" in samples
-            else torch.from_numpy(samples["frames"])
+            else torch.from_numpy(samples["frames"]).to(network.dtype)
         )
         with tracker.task("float", train.shape[1]) as task:
             return _in_batches(run, train, axis=1, size=BATCH, task=task)
@@ -70,7 +70,7 @@ def run_float(
 
 def run_twin(
     program: Program,
-    images: UInt8[np.ndarray, "N C H W"],
+    images: UInt8[np.ndarray, "N channels H W"],
     device: str = "cpu",
     *,
     observe: Observer | None = None,
@@ -80,7 +80,7 @@ def run_twin(
 
     Args:
         program: The network.
-        images: What it is shown.
+        images: What it is shown: images, or stacks of frames.
         device: Where.
         observe: Is shown the recorded run, which is then one of all images at once.
         tracker: Advanced by images.
@@ -91,7 +91,7 @@ def run_twin(
     def run(unit: torch.Tensor) -> Executed:
         done = chip.run(unit.to(device), record=observe is not None)
         if observe is not None:
-            observe(program, done, {chip.source.name: chip.payload(unit.to(device))[None]})
+            observe(program, done, {chip.source.name: chip.payload(unit.to(device))})
         assert done.reading is not None
         return _executed(done.reading * chip.readout.scale, done.spikes)
 
@@ -102,7 +102,7 @@ def run_twin(
 
 def run_on_lava(
     bundle: Bundle,
-    images: UInt8[np.ndarray, "N C H W"],
+    images: UInt8[np.ndarray, "N channels H W"],
     *,
     timeout: float = 3600.0,
     tracker: Tracker = SILENT,
@@ -178,7 +178,7 @@ def _executed(logits: torch.Tensor, spikes: Mapping[str, torch.Tensor]) -> Execu
 
 
 def _check_images(program: Program, images: np.ndarray) -> None:
-    shape = program.sources[0].shape
+    shape = program.sample_shape
     if tuple(images.shape[1:]) != shape:
         raise DataError(
             f"expected images of shape (C, H, W) = {shape}, got {tuple(images.shape[1:])}; pass "

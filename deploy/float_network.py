@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from ..attacks.lattice import Cells
+from ..sim.classifier import LEVELS
 from ..sim.graph.meta import NirMeta
 from .neurons import Approximation
 
@@ -80,6 +82,32 @@ class FloatNetwork:
     layers: tuple[FloatLayer, ...]
     meta: NirMeta
     approximations: tuple[Approximation, ...] = ()
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether a sample is T frames, not an image."""
+        return self.meta.encoding == "frames"
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """`(C, H, W)` of an image, or `(T·C, H, W)` of a stack of frames."""
+        first, *rest = self.input_shape
+        return (first * (self.meta.steps if self.takes_frames else 1), *rest)
+
+    @property
+    def cells(self) -> Cells | None:
+        """What frames hold, as attacks have to know it; None of images."""
+        frames = self.meta.input_frames
+        if not self.takes_frames:
+            return None
+        unit = 1 if frames is None else frames.unit
+        return Cells(steps=self.meta.steps, unit=unit, cap=self.peak)
+
+    @property
+    def peak(self) -> int:
+        """Greatest level of a pixel, or of a frame's cell."""
+        frames = self.meta.input_frames
+        return LEVELS if frames is None else frames.cap
 
     @property
     def offset(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from ..sim.fixed_point import STATE_MAX
 from ..sim.parity import back_to_back
 from ..sim.program import Program
 from ..sim.twin import Run
+from .samples import sample_arrays
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,17 +27,17 @@ class Golden:
     """Inputs and everything that they cause.
 
     Args:
-        images: On the uint8 lattice.
-        payload: What enters the chip.
-        logits: Of each image.
+        images: On the uint8 lattice; or stacks of frames.
+        payload: What enters the chip: T maps a sample, or one that is held.
+        logits: Of each sample.
         predictions: The classes.
         spikes: By population, `[T, N, *shape]`.
         rails: By population, how often v stood on its negative rail.
         dt: Time step of the network that was deployed, in the unit of its `tau`.
     """
 
-    images: UInt8[np.ndarray, "N C H W"]
-    payload: Int[np.ndarray, "N C H W"]
+    images: UInt8[np.ndarray, "N channels H W"]
+    payload: Int[np.ndarray, "t N C H W"]
     logits: Float[np.ndarray, "N K"]
     predictions: Int[np.ndarray, " N"]
     spikes: dict[str, UInt8[np.ndarray, "T N *shape"]]
@@ -44,8 +45,10 @@ class Golden:
     dt: float = 1.0
 
 
-def golden(program: Program, images: UInt8[np.ndarray, "N C H W"], *, dt: float = 1.0) -> Golden:
-    """Runs the twin on images and keeps what it did; `dt` is kept with it."""
+def golden(
+    program: Program, images: UInt8[np.ndarray, "N channels H W"], *, dt: float = 1.0
+) -> Golden:
+    """Runs the twin on samples and keeps what it did; `dt` is kept with it."""
     chip = TwinClassifier(program)
     x = torch.from_numpy(images).to(torch.float32) / LEVELS
     with torch.no_grad():
@@ -67,14 +70,15 @@ def golden(program: Program, images: UInt8[np.ndarray, "N C H W"], *, dt: float 
 def write_golden(folder: Path, program: Program, found: Golden) -> None:
     """Writes `golden.npz` and `golden.nir`.
 
-    `golden.npz` has images, logits and predictions, and the same samples back to back as a netx
-    simulation takes them: `x`, `steps`, `reset_interval`, `reset_offset`, `input_message_bits`.
+    `golden.npz` has images or frames, logits and predictions, and the same samples back to back as
+    a netx simulation takes them: `x`, `steps`, `reset_interval`, `reset_offset`,
+    `input_message_bits`.
     """
     train, clock = back_to_back(program, found.payload)
     write_arrays(
         folder / "golden.npz",
         {
-            "images": found.images.transpose(0, 2, 3, 1),
+            **sample_arrays(program, found.images),
             "logits": found.logits,
             "predictions": found.predictions,
             "x": train,
@@ -98,7 +102,8 @@ def graph_data(program: Program, found: Golden) -> nir.NIRGraphData:
     that is read has an observable `logits`, one step as long as the whole run.
     """
     steps = program.encoding.steps if program.encoding else 1
-    payload = np.repeat(found.payload.reshape(len(found.payload), 1, -1), steps, axis=1)
+    held = np.broadcast_to(found.payload, (steps, *found.payload.shape[1:]))
+    payload = held.swapaxes(0, 1).reshape(held.shape[1], steps, -1)
     source = {"input": _gridded(payload.astype(np.int32), found.dt)}
     nodes: dict[str, nir.NIRGraphData | nir.NIRNodeData] = {
         program.sources[0].name: nir.NIRNodeData(observables=source)

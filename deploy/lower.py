@@ -55,11 +55,18 @@ def lower(graph: nir.NIRGraph, meta: NirMeta, *, allow_approximation: bool = Fal
 
 
 def _check_meta(meta: NirMeta) -> None:
-    lattice = meta.input_lattice
-    if meta.encoding != "direct" or (lattice is not None and lattice.scale != LEVELS):
+    lattice, frames = meta.input_lattice, meta.input_frames
+    is_foreign = lattice is not None and (meta.encoding != "direct" or lattice.scale != LEVELS)
+    if is_foreign:
         raise UnsupportedNodeError(
             "expected direct-coded images on the uint8 lattice (metadata input_lattice, scale "
-            f"{LEVELS}, or none), got encoding {meta.encoding!r} with {lattice}; export it with one"
+            f"{LEVELS}, or none) or frames without one, got encoding {meta.encoding!r} with "
+            f"{lattice}; export it so"
+        )
+    if frames is not None and frames.cap > LEVELS:
+        raise UnsupportedNodeError(
+            f"expected frames of at most {LEVELS} a cell (metadata input_frames), got cap "
+            f"{frames.cap}; the payload has no more bits, cap them"
         )
 
 
@@ -212,7 +219,8 @@ def _largest(
     offset = lattice.offset if lattice is not None and lattice.offset else (0,)
     for source, linear in maps:
         is_input = source == network.input
-        top = LEVELS - min(offset) if is_input and lattice is not None else 1.0
+        is_level = is_input and (lattice is not None or network.meta.encoding == "frames")
+        top = LEVELS - min(offset) if is_level else 1.0
         low = max(offset) if is_input and lattice is not None else 0.0
         weight = linear.weight.reshape(len(linear.weight), -1)
         weight = weight * neurons.gain[:, None]
@@ -244,7 +252,8 @@ def _synapses(
     for source, linear in maps:
         gain = neurons.gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
         # Images without a lattice enter as x in [0, 1]: pixels are 255 times that.
-        unit = LEVELS if source == network.input and network.meta.input_lattice is None else 1
+        is_unit = network.meta.encoding == "direct" and network.meta.input_lattice is None
+        unit = LEVELS if source == network.input and is_unit else 1
         scaled = replace(linear, weight=linear.weight * gain / unit)
         whole = len(channels) == len(linear.weight)
         into = scaled if whole else rows(scaled, channels)

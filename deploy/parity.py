@@ -7,26 +7,27 @@ from jaxtyping import UInt8
 from ..core.errors import ConfigError, DataError
 from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
-from ..sim.arrays import read_arrays
 from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.parity import ParityReport, compare
 from .bundle import Bundle
+from .samples import lattice_noise, lattice_samples, read_samples
 
 
-def parity_images(bundle: Bundle, *, samples: int, seed: int) -> UInt8[np.ndarray, "N C H W"]:
-    """The bundle's golden images, then noise on the lattice, `samples` in all."""
+def parity_images(
+    bundle: Bundle, *, samples: int, seed: int
+) -> UInt8[np.ndarray, "N channels H W"]:
+    """The bundle's golden images or frames, then noise on the lattice, `samples` in all."""
     if samples < 1:
         raise ConfigError(f"expected at least 1 sample, got {samples}; ask for more")
-    golden = read_arrays(bundle.path / "golden.npz")["images"].transpose(0, 3, 1, 2)[:samples]
-    draw = generator(seed, "parity")
-    shape = (samples - len(golden), *bundle.program.sources[0].shape)
-    noise = draw.integers(0, LEVELS, shape, dtype=np.uint8, endpoint=True)
+    program = bundle.program
+    golden = lattice_samples(program, read_samples(bundle.path / "golden.npz"))[:samples]
+    noise = lattice_noise(program, samples - len(golden), generator(seed, "parity"))
     return np.concatenate([golden, noise])
 
 
 def check_parity(
     bundle: Bundle,
-    images: UInt8[np.ndarray, "N C H W"],
+    images: UInt8[np.ndarray, "N channels H W"],
     *,
     timeout: float = 3600.0,
     tracker: Tracker = SILENT,
@@ -38,7 +39,7 @@ def check_parity(
         MissingAbilityError: If Lava is not installed.
         OracleError: If Lava fails or hangs.
     """
-    shape = bundle.program.sources[0].shape
+    shape = bundle.program.sample_shape
     if tuple(images.shape[1:]) != shape or images.dtype != np.uint8:
         raise DataError(
             f"expected uint8 images of shape {shape}, got {images.dtype} {list(images.shape)}; "

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.errors import ConfigError, RangeError
-from ..sim.classifier import LEVELS
 from ..sim.interface import Encoding, Readout
 from ..sim.program import BIAS, DECAY_UNITY, VTH_MAX, Population, Program, Source, Synapse
 from .certify import certificate
@@ -161,18 +160,27 @@ def _program(network: FloatNetwork, built: tuple[_Quantized, ...]) -> Program:
     readout = built[-1].readout
     if network.meta.readout == "spikes":
         readout = Readout(population=built[-1].population.name, kind="spikes", scale=1.0)
-    source = Source(
-        name=network.source,
-        shape=network.input_shape,
-        low=-max(network.offset),
-        high=LEVELS - min(network.offset),
-        message_bits=PAYLOAD_BITS,
-    )
     return Program(
-        sources=(source,),
+        sources=(_source(network),),
         populations=tuple(layer.population for layer in built),
         synapses=tuple(s for layer in built for s in layer.synapses),
         outputs=(built[-1].population.name,),
-        encoding=Encoding(offset=network.offset, steps=network.meta.steps),
+        encoding=Encoding(
+            offset=network.offset,
+            steps=network.meta.steps,
+            kind="frames" if network.takes_frames else "direct",
+        ),
         readout=readout,
+    )
+
+
+def _source(network: FloatNetwork) -> Source:
+    """Payloads of images or frames; frames of nothing but 0 and 1 are spikes."""
+    is_binary = network.takes_frames and network.peak == 1
+    return Source(
+        name=network.source,
+        shape=network.input_shape,
+        low=-max(network.offset),
+        high=network.peak - min(network.offset),
+        message_bits=0 if is_binary else PAYLOAD_BITS,
     )

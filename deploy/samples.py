@@ -3,13 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import UInt8
 
-from ..core.axes import images_to_maps
+from ..core.axes import images_to_maps, stacks_to_train, train_to_stacks
 from ..core.errors import ConfigError, DataError
 from ..sim.arrays import read_arrays
+from ..sim.program import Program
+
+Samples = dict[str, np.ndarray]
+"""`images` `[N, C, H, W]` or `frames` `[T, N, C, H, W]`."""
 
 
-def read_samples(path: Path) -> dict[str, np.ndarray]:
+def read_samples(path: Path) -> Samples:
     """Reads `images` uint8 `[N, H, W, C]` or `frames` `[T, N, C, H, W]`.
 
     Raises:
@@ -40,12 +46,68 @@ def read_samples(path: Path) -> dict[str, np.ndarray]:
     return {"frames": frames}
 
 
-def require_images(samples: dict[str, np.ndarray]) -> np.ndarray:
-    """The images among the samples.
+def kind_of(program: Program) -> str:
+    """What a deployed network takes: `images` or `frames`."""
+    encoding = program.encoding
+    return "frames" if encoding is not None and encoding.kind == "frames" else "images"
+
+
+def peak(program: Program) -> int:
+    """Greatest level of a pixel or of a frame's cell, as a deployed network takes it."""
+    assert program.encoding is not None
+    return program.sources[0].high + min(program.encoding.offset)
+
+
+def lattice_samples(program: Program, samples: Samples) -> UInt8[np.ndarray, "N channels H W"]:
+    """Images, or frames as stacks `[N, T·C, H, W]`, as a deployed network takes them.
 
     Raises:
-        ConfigError: If there are frames instead.
+        ConfigError: If it takes the other kind.
+        DataError: If frames are not T, or hold anything but whole numbers up to its cap.
     """
-    if "images" not in samples:
-        raise ConfigError("expected images for a bundle, got frames; bundles take images")
-    return samples["images"]
+    wanted = kind_of(program)
+    if wanted not in samples:
+        raise ConfigError(
+            f"expected {wanted} for this network, got {next(iter(samples))}; it was trained on "
+            f"{wanted}"
+        )
+    if wanted == "images":
+        return samples["images"]
+    train, encoding = samples["frames"], program.encoding
+    assert encoding is not None
+    if len(train) != encoding.steps:
+        raise DataError(
+            f"expected {encoding.steps} frames a sample, got {len(train)}; bin the recordings into "
+            f"as many"
+        )
+    whole, most = train.astype(np.uint8), peak(program)
+    if train.size and (train.min() < 0 or train.max() > most or (whole != train).any()):
+        raise DataError(
+            f"expected frames of whole numbers 0..{most}, got {train.min()}..{train.max()} or "
+            f"fractions; count events"
+        )
+    return train_to_stacks(whole)
+
+
+def lattice_noise(
+    program: Program, count: int, draw: np.random.Generator
+) -> UInt8[np.ndarray, "N channels H W"]:
+    """Uniform noise over all that a deployed network takes, as `lattice_samples`."""
+    shape = (count, *program.sample_shape)
+    return draw.integers(0, peak(program), shape, dtype=np.uint8, endpoint=True)
+
+
+def named_samples(program: Program, stacks: UInt8[np.ndarray, "N channels H W"]) -> Samples:
+    """What `lattice_samples` takes: images, or frames as a train."""
+    encoding = program.encoding
+    if kind_of(program) == "images" or encoding is None:
+        return {"images": stacks}
+    return {"frames": stacks_to_train(torch.from_numpy(stacks), encoding.steps).numpy()}
+
+
+def sample_arrays(
+    program: Program, stacks: UInt8[np.ndarray, "N channels H W"]
+) -> dict[str, np.ndarray]:
+    """As `read_samples` finds them in a file: `images` `[N, H, W, C]`, or `frames`."""
+    found = named_samples(program, stacks)
+    return {"images": stacks.transpose(0, 2, 3, 1)} if "images" in found else found

@@ -62,7 +62,7 @@ class Search:
 
 def search_scales(
     network: FloatNetwork,
-    images: Float[Tensor, "N C H W"],
+    images: Float[Tensor, "N channels H W"],
     labels: Int64[Tensor, " N"],
     *,
     precision: Precision,
@@ -73,7 +73,7 @@ def search_scales(
 
     Args:
         network: What is quantised.
-        images: Held-out training samples in [0, 1].
+        images: Held-out training samples in [0, 1], or stacks of frames.
         labels: Their classes.
         precision: Of the weights.
         config: How scales are compared.
@@ -116,7 +116,7 @@ def _score(
         chip,
         images,
         labels,
-        threat=ThreatModel(epsilon=config.epsilon),
+        threat=ThreatModel(epsilon=config.epsilon, cells=network.cells),
         keys=torch.arange(len(images)),
         seed=config.seed,
     )

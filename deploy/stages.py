@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attacks.lattice import LEVELS
+from ..core.axes import stacks_to_train
 from ..sim.gradients.estimators import ESTIMATORS, TRAINING, Estimator, estimator
 from ..sim.gradients.whole_train import begin_pass
 from ..sim.neurons.neuron import integrate_and_fire
@@ -44,6 +45,8 @@ class Part:
 
 class LoweredNetwork:
     """A lowered network as a target of attacks: images [N, C, H, W] in [0, 1] to logits [N, K].
+
+    One that takes frames has them in stacks [N, T·C, H, W].
 
     Args:
         network: What to compute.
@@ -78,12 +81,14 @@ class LoweredNetwork:
         shared = {"name": self.name, "device": self.device, "_parts": self._parts}
         return LoweredNetwork(self.network, using=name, **shared)
 
-    def __call__(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
+    def __call__(self, x: Float[Tensor, "N channels H W"]) -> Float[Tensor, "N K"]:
         """Logits."""
         network, steps = self.network, self.network.meta.steps
         begin_pass(self._estimator)
         offset = torch.tensor(network.offset, device=x.device, dtype=x.dtype)
-        trains = {network.source: (x * LEVELS - offset[:, None, None])[None]}
+        frames = steps if network.takes_frames else 1
+        shown = stacks_to_train(x * LEVELS, frames) - offset[:, None, None]
+        trains = {network.source: shown}
         for layer in network.layers:
             current = self._current(layer, trains).expand(steps, *(-1,) * (len(layer.shape) + 1))
             if layer.theta is None:

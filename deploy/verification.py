@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.axes import images_to_maps
 from ..core.errors import MissingAbilityError, NotEqualError
 from ..core.progress import SILENT, Tracker
 from ..export.onnx_scope import require_onnx
@@ -15,6 +14,7 @@ from ..sim.oracle.run import lava_status
 from .bundle import Bundle, check_sums, read_bundle
 from .executors import Executed, load_float, run_float, run_on_lava, run_twin
 from .golden import require_trace
+from .samples import Samples, lattice_samples, read_samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,8 @@ def verify_bundle(
     files = check_sums(folder)
     bundle = read_bundle(folder)
     arrays = read_arrays(folder / "golden.npz")
-    images = images_to_maps(arrays["images"])
+    samples = read_samples(folder / "golden.npz")
+    images = lattice_samples(bundle.program, samples)
     twin = run_twin(bundle.program, images, device, tracker=tracker)
     _require_equal("twin", twin, arrays)
     values = require_trace(folder, bundle.program, arrays)
@@ -46,7 +47,7 @@ def verify_bundle(
         Check(name="hashes", detail=f"{files} files as sealed"),
         Check(name="twin", detail=f"{len(images)} golden samples, every spike and logit equal"),
         Check(name="trace", detail=f"{values} values of golden.nir as nir reads them, equal"),
-        _float(bundle, images, arrays, tracker),
+        _float(bundle, samples, arrays, tracker),
         *_onnx(bundle, images),
     ]
     obstacle = lava_status().reason
@@ -76,13 +77,13 @@ def _require_equal(name: str, found: Executed, golden: dict[str, np.ndarray]) ->
 
 
 def _float(
-    bundle: Bundle, images: np.ndarray, golden: dict[str, np.ndarray], tracker: Tracker
+    bundle: Bundle, samples: Samples, golden: dict[str, np.ndarray], tracker: Tracker
 ) -> Check:
     """The float network is another network: its agreement is told, not demanded."""
     network = load_float(bundle.nir, bundle.metadata)
-    classes = run_float(network, {"images": images}, tracker=tracker).predictions
+    classes = run_float(network, samples, tracker=tracker).predictions
     same = int((classes == golden["predictions"]).sum())
-    return Check(name="float", detail=f"{same} of {len(images)} golden samples in the same class")
+    return Check(name="float", detail=f"{same} of {len(classes)} golden samples in the same class")
 
 
 def _onnx(bundle: Bundle, images: np.ndarray) -> list[Check]:

@@ -44,6 +44,11 @@ def classifier_onnx(program: Program, *, how: Sums = "integer", record: bool = F
             "expected a program with one input, an encoding and a read-out, got a bare network; "
             "deploy a NIR file to get one"
         )
+    if encoding.kind != "direct":
+        raise UnsupportedNodeError(
+            "expected a network that takes images, got one for frames of events; integers in ONNX "
+            "are written for images only, leave the ONNX file out"
+        )
     _check_levels(program)
     (source,) = program.sources
     wiring = _wiring(program, Window(steps=encoding.steps), how, record, batch=(IMAGES, 0))

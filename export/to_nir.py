@@ -8,8 +8,8 @@ import nir
 import numpy as np
 
 from ..core.errors import ConfigError, UnsupportedNodeError
-from ..sim.graph.meta import InputLattice, NirMeta
-from ..train.network import LATTICE, SpikingNetwork
+from ..sim.graph.meta import InputFrames, InputLattice, NirMeta
+from ..train.network import LATTICE, NetworkConfig, SpikingNetwork
 from .graph import INPUT, OUTPUT, Cell, Conv, Dense, Flatten, Graph, Neurons, Pool, Shape
 from .layers import float64, read_layers
 from .passes import PASSES, apply, folding
@@ -61,8 +61,13 @@ def meta_of(network: SpikingNetwork, classes: Sequence[str] = ()) -> NirMeta:
         readout=config.readout,
         reset="zero",
         input_lattice=lattice if is_direct else None,
+        input_frames=None if is_direct else _frames(config),
         classes=tuple(classes),
     )
+
+
+def _frames(config: NetworkConfig) -> InputFrames:
+    return InputFrames(binning=config.frame_binning, unit=config.frame_unit, cap=config.frame_cap)
 
 
 def write_graph(graph: Graph, meta: NirMeta) -> nir.NIRGraph:

@@ -1,4 +1,4 @@
-"""A deployed classifier: images in, logits out, computed by the chip's integers."""
+"""A deployed classifier: images or frames in, logits out, computed by the chip's integers."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.axes import stacks_to_train
 from ..core.errors import DataError, FormatError
 from .clock import Window
 from .gradients.estimators import ESTIMATORS, Estimator, estimator
@@ -18,7 +19,9 @@ LEVELS = 255
 
 
 class TwinClassifier:
-    """The integer twin behind its image encoder and its read-out.
+    """The integer twin behind its encoder and its read-out.
+
+    It takes images, or stacks of T frames `[N, T·C, H, W]`, as the program's encoding says.
 
     Forward is the chip's arithmetic to the last bit; backward runs through the de-quantised
     network with the chosen estimator, straight through the rounding to the uint8 lattice.
@@ -52,15 +55,15 @@ class TwinClassifier:
         """The same classifier, differentiated by another estimator."""
         return TwinClassifier(self.program, using=name, _twin=self.twin)
 
-    def __call__(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K"]:
+    def __call__(self, images: Float[Tensor, "N channels H W"]) -> Float[Tensor, "N K"]:
         """Logits of images in [0, 1]; images off the uint8 lattice are rounded to it."""
         run = self.run(images)
         assert run.reading is not None
         return run.reading * self.readout.scale
 
-    def run(self, images: Float[Tensor, "N C H W"], *, record: bool = False) -> Run:
+    def run(self, images: Float[Tensor, "N channels H W"], *, record: bool = False) -> Run:
         """Everything the populations did; logits are `reading * readout.scale`."""
-        payload = self.payload(images)[None]
+        payload = self.payload(images)
         begin_pass(self._estimator)
         return self.twin.run(
             {self.source.name: payload},
@@ -69,22 +72,25 @@ class TwinClassifier:
             record=record,
         )
 
-    def payload(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """What enters the chip at every step: round(255·x) − offset, halves to the even level.
+    def payload(self, images: Float[Tensor, "N channels H W"]) -> Float[Tensor, "t N C H W"]:
+        """What enters the chip: round(255·x) − offset, halves to the even level.
+
+        One map a step, or a single one that is held at every step.
 
         Raises:
             DataError: If images of another shape are given.
         """
-        if tuple(images.shape[1:]) != self.source.shape:
+        shape = self.program.sample_shape
+        if tuple(images.shape[1:]) != shape:
             raise DataError(
-                f"expected images [N, {', '.join(map(str, self.source.shape))}], got "
+                f"expected images [N, {', '.join(map(str, shape))}], got "
                 f"{list(images.shape)}; check size and channels"
             )
         offset = torch.tensor(self.encoding.offset, device=images.device, dtype=images.dtype)
         levels: Tensor = _Round.apply(images * LEVELS)  # type: ignore[assignment]
-        return levels - offset[:, None, None]
+        return stacks_to_train(levels, self.encoding.frames) - offset[:, None, None]
 
-    def rates(self, images: Float[Tensor, "N C H W"]) -> Mapping[str, float]:
+    def rates(self, images: Float[Tensor, "N channels H W"]) -> Mapping[str, float]:
         """Mean spikes per neuron and step of every spiking population."""
         with torch.no_grad():
             run = self.run(images)

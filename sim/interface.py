@@ -1,28 +1,41 @@
-"""How images become what enters a chip, and how what a population did becomes logits."""
+"""How samples become what enters a chip, and how what a population did becomes logits."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from ..core.errors import FormatError
 
+ENCODINGS = ("direct", "frames")
 READOUTS = ("membrane", "sum", "spikes")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """How an image becomes payload: round(255·x) − offset, the same at every step.
+    """How a sample becomes payload: round(255·x) − offset.
 
     Args:
         offset: Integer mean of each channel.
         steps: T.
+        kind: `direct` for an image, the same at every step; `frames` for a stack of T frames, one
+            a step.
     """
 
     offset: tuple[int, ...]
     steps: int
+    kind: Literal["direct", "frames"] = "direct"
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise FormatError(f"expected at least 1 time step, got {self.steps}; give more")
+        if self.kind not in ENCODINGS:
+            raise FormatError(
+                f"expected an encoding among {', '.join(ENCODINGS)}, got {self.kind!r}; choose one"
+            )
+
+    @property
+    def frames(self) -> int:
+        """How many maps a sample has: 1 or T."""
+        return self.steps if self.kind == "frames" else 1
 
 
 @dataclass(frozen=True, kw_only=True)

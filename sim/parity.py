@@ -50,31 +50,35 @@ class ParityReport:
 
 
 def back_to_back(
-    program: Program, payload: Int[np.ndarray, "N *map"]
+    program: Program, payload: Int[np.ndarray, "t N *map"]
 ) -> tuple[np.ndarray, LavaClock]:
-    """Samples as one train for Lava, each payload held for T steps, and the clock that parts them.
+    """Samples as one train for Lava, and the clock that parts them.
+
+    Args:
+        program: With one external source and windows (an encoding).
+        payload: Of each sample T maps, or a single one that is held for T steps.
 
     Returns:
         int32 `(W, H, C, steps)`, or `(N, steps)` where the first layer is dense: netx flattens no
         input. And a clock whose windows are the samples'.
     """
     if not all(synapse.is_conv for synapse in program.into(program.populations[0].name)):
-        payload = payload.reshape(len(payload), -1)
-    return _held(program, payload)
+        payload = payload.reshape(*payload.shape[:2], -1)
+    return _in_a_row(program, payload)
 
 
 def lava_request(
-    program: Program, network: Path | None, payload: Int[np.ndarray, "N *map"]
+    program: Program, network: Path | None, payload: Int[np.ndarray, "t N *map"]
 ) -> tuple[Request, LavaClock]:
     """What asks Lava for all samples in one run, and the clock whose windows are theirs.
 
     Args:
         program: With one external source and windows (an encoding).
         network: Its `.net` file; None where no `.net` file can hold the program.
-        payload: What enters, per sample.
+        payload: As of `back_to_back`.
     """
     (source,) = program.sources
-    train, clock = (_held if network is None else back_to_back)(program, payload)
+    train, clock = (_in_a_row if network is None else back_to_back)(program, payload)
     resets = {"reset_interval": clock.reset_interval, "reset_offset": clock.reset_offset}
     if network is None:
         inputs = {source.name: train}
@@ -92,7 +96,7 @@ def lava_request(
 def compare(
     program: Program,
     network: Path | None,
-    payload: Int[np.ndarray, "N *map"],
+    payload: Int[np.ndarray, "t N *map"],
     *,
     timeout: float = 600.0,
     tracker: Tracker = SILENT,
@@ -103,7 +107,7 @@ def compare(
         program: With one external source and windows (an encoding).
         network: Its `.net` file, which Lava then loads; None has Lava's processes built from the
             program, which may branch.
-        payload: What enters, per sample.
+        payload: As of `back_to_back`.
         timeout: Seconds after which Lava is killed.
         tracker: Shown each run.
 
@@ -115,24 +119,25 @@ def compare(
     request, clock = lava_request(program, network, payload)
     lava = run_lava(request, timeout=timeout, tracker=tracker)
     twin = _twin(program, source, payload, tracker)
-    return _compare(program, twin, lava, clock, len(payload))
+    return _compare(program, twin, lava, clock, payload.shape[1])
 
 
-def _held(program: Program, payload: np.ndarray) -> tuple[np.ndarray, LavaClock]:
-    """Each payload for T steps in its own axes, then zeros until the last population is through."""
-    steps = _window_steps(program)
+def _in_a_row(program: Program, payload: np.ndarray) -> tuple[np.ndarray, LavaClock]:
+    """T steps of each sample in its own axes, then zeros until the last population is through."""
+    steps, samples, shape = _window_steps(program), payload.shape[1], payload.shape[2:]
     clock = LavaClock(
-        steps=len(payload) * steps + OFFSET + max(p.phase for p in program.populations),
+        steps=samples * steps + OFFSET + max(p.phase for p in program.populations),
         reset_interval=steps,
         reset_offset=OFFSET,
     )
-    train = np.zeros((clock.steps, *payload.shape[1:]), dtype=np.int32)
-    train[: len(payload) * steps] = np.repeat(payload, steps, axis=0)
+    train = np.zeros((clock.steps, *shape), dtype=np.int32)
+    held = np.broadcast_to(payload, (steps, samples, *shape))
+    train[: samples * steps] = held.swapaxes(0, 1).reshape(-1, *shape)
     return train_to_lava(train), clock
 
 
 def _twin(program: Program, source: Source, payload: np.ndarray, tracker: Tracker) -> Run:
-    x = torch.from_numpy(payload.astype(np.int64))[None]
+    x = torch.from_numpy(payload.astype(np.int64))
     window = Window(steps=_window_steps(program))
     with torch.no_grad():
         return Twin(program).run({source.name: x}, window, record=True, tracker=tracker)

@@ -265,6 +265,12 @@ class Program:
                 f"{self.population(synapse.target).shape}, got {shape}; check its parameters"
             )
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """`(C, H, W)` of an image that it is shown, or `(T·C, H, W)` of a stack of T frames."""
+        first, *rest = self.sources[0].shape
+        return (first * (self.encoding.frames if self.encoding else 1), *rest)
+
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every node."""

@@ -90,10 +90,15 @@ def _head(program: Program) -> dict[str, Any]:
         ],
         "synapses": [_synapse_head(synapse) for synapse in program.synapses],
         "outputs": program.outputs,
-        "encoding": None if encoding is None else vars(encoding),
+        "encoding": None if encoding is None else _encoding_head(encoding),
         "readout": None if readout is None else vars(readout) | {"scale": float(readout.scale)},
         "notes": dict(program.notes),
     }
+
+
+def _encoding_head(encoding: Encoding) -> dict[str, Any]:
+    """Images do not state their kind: files of before there were frames are read alike."""
+    return {key: v for key, v in vars(encoding).items() if key != "kind" or v != "direct"}
 
 
 def _lies_apart(key: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..core.errors import ConfigError
-from ..datasets.frames import FrameConfig
+from ..datasets.frames import CAP, FrameConfig
 from ..datasets.images import ImageData
 from ..datasets.lattice import channel_std, lattice_mean
 from ..sim.neurons.neuron import FUSED, KERNELS
@@ -182,6 +182,7 @@ class NetworkOptions:
     encoding: str = "direct"
     frame_binning: str = "count"
     frame_unit: int = 1
+    frame_cap: int = CAP
     frame_size: int | None = None
     readout: str = "membrane"
 
@@ -215,7 +216,11 @@ class NetworkOptions:
             return None
         size = None if self.frame_size is None else (self.frame_size, self.frame_size)
         return FrameConfig(
-            steps=self.steps, binning=self.frame_binning, size=size, unit=self.frame_unit
+            steps=self.steps,
+            binning=self.frame_binning,
+            size=size,
+            unit=self.frame_unit,
+            cap=self.frame_cap,
         )
 
     def shaped(

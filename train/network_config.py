@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..datasets.frames import FrameConfig
+from ..datasets.frames import CAP, FrameConfig
 
 NEURONS = ("if", "lif", "relu")
 ENCODINGS = ("direct", "frames")
@@ -28,8 +28,8 @@ class NetworkConfig:
         widths: Channels of each convolution.
         hidden: Neurons of each hidden dense layer.
         encoding: `direct` shows the same image at every step; `frames` takes T frames of events.
-        frame_binning, frame_unit: For `frames`, how recordings become them: `FrameConfig`'s binning
-            and unit.
+        frame_binning, frame_unit, frame_cap: For `frames`, how recordings become them:
+            `FrameConfig`'s binning, unit and cap. Unit and cap of 1 make binary frames.
         readout: `membrane` averages the last layer's output over the steps (the published code);
             `spikes` counts what a last population fires (Liu et al. 2024, Eq. 8).
         mean: Lattice mean of each channel, 0..255; 0 for `frames`, whose empty cells stay empty.
@@ -52,6 +52,7 @@ class NetworkConfig:
     encoding: str = "direct"
     frame_binning: str = "count"
     frame_unit: int = 1
+    frame_cap: int = CAP
     readout: str = "membrane"
     mean: tuple[int, ...]
     std: tuple[float, ...]
@@ -78,6 +79,7 @@ class NetworkConfig:
             binning=self.frame_binning,
             size=self.input_shape[1:],
             unit=self.frame_unit,
+            cap=self.frame_cap,
         )
 
     def to_dict(self) -> dict[str, Any]:

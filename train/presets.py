@@ -35,10 +35,12 @@ PENALTY_WEIGHTS: dict[tuple[str, str], float] = {
     ("dvs", "gr"): 0.002 * DVS_CELL**2,
     ("dvs", "srstar"): 0.002 * DVS_CELL**2,
     ("cifar", "gr"): 0.002,
-    ("nmnist", "sr"): 1.2e-3,
-    ("nmnist", "srstar"): 3e-4,
-    ("aedat", "sr"): 1.2e-3,
-    ("aedat", "srstar"): 3e-4,
+    ("nmnist", "sr"): 1.2e-4,
+    ("nmnist", "srstar"): 3e-5,
+    ("nmnist", "gr"): 3e-5,
+    ("aedat", "sr"): 1.2e-4,
+    ("aedat", "srstar"): 3e-5,
+    ("aedat", "gr"): 3e-5,
 }
 """λ of Liu et al. 2024, appendix D, for the squared form; other data sets take CIFAR-10's. None is
 published for GR, N-MNIST and `aedat`: those are ours."""
@@ -165,7 +167,7 @@ CIFAR_SMALL_EPOCHS = {
 CIFAR_SMALL_NETWORK = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 CIFAR100_SMALL_NETWORK = NetworkOptions(architecture="wrn10-1", widths=(8, 16, 32, 64), steps=4)
 
-DVS = replace(PAPER, batch_size=24, validation_epsilon=0.031 * DVS_CELL)
+DVS = replace(PAPER, batch_size=24, validation_epsilon=1 / 255)
 DVS_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 2 / 255 * DVS_CELL}
 """T = 10, batch 24, FGSM in 2/255: Liu et al. 2024, Table 5."""
 DVS_NETWORK = NetworkOptions(
@@ -175,11 +177,16 @@ DVS_SMALL_NETWORK = replace(
     CIFAR_SMALL_NETWORK, encoding="frames", steps=10, frame_size=48, frame_unit=DVS_UNIT
 )
 
-NMNIST = replace(PAPER, epochs=12, batch_size=32, augment=False, validation_epsilon=1 / 255)
+NMNIST = replace(PAPER, epochs=20, batch_size=32, augment=False, validation_epsilon=1 / 255)
 NMNIST_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 1 / 255}
-"""On counts of events: one more or less in a cell."""
+"""A 32nd of an event in each cell, the published 0.031; whole events in all cells teach nothing."""
 NMNIST_NETWORK = NetworkOptions(
-    architecture="conv-28", encoding="frames", steps=6, frame_size=32, frame_binning="time"
+    architecture="conv-28",
+    encoding="frames",
+    steps=6,
+    frame_size=32,
+    frame_binning="time",
+    frame_unit=DVS_UNIT,
 )
 AEDAT_NETWORK = replace(NMNIST_NETWORK, frame_binning="count")
 

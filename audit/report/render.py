@@ -41,6 +41,7 @@ def render(audit: Mapping[str, Any]) -> str:
         percent=wording.percent,
         bounds=wording.bounds,
         points=wording.points,
+        kind=wording.kind,
         plain=wording.plain,
         words=wording.words,
         epsilon=wording.epsilon_text,

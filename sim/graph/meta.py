@@ -16,6 +16,7 @@ ENCODINGS = ("direct", "frames")
 READOUTS = ("membrane", "spikes", "last")
 RESETS = ("zero", "value", "subtract")
 THRESHOLDS = ("strict",)
+BINNINGS = ("time", "count")
 INTEGRATIONS = ("euler", "exponential")
 REQUIRED = ("dt", "steps", "encoding", "readout", "reset")
 
@@ -56,6 +57,25 @@ class InputLattice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputFrames:
+    """What a cell of a frame holds: `unit` for each event, at most `cap`.
+
+    `binning` says how a recording is cut into T bins: by "time" or by "count" of events.
+    """
+
+    binning: str = "count"
+    unit: int = 1
+    cap: int = 255
+
+    def __post_init__(self) -> None:
+        if self.binning not in BINNINGS or not 1 <= self.unit <= self.cap:
+            raise ConfigError(
+                f"expected frames binned by {' or '.join(BINNINGS)} and 1 <= unit <= cap, got "
+                f"{self.binning!r}, unit {self.unit} and cap {self.cap}; correct them"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class NirMeta:
     """How a NIR graph is run in discrete time.
 
@@ -65,6 +85,7 @@ class NirMeta:
     `reset`: "zero" sets a membrane that fired to 0, "value" to its node's `v_reset`, "subtract"
     takes its threshold away from it. `integration` is how a time constant becomes a decay:
     1 − dt/τ ("euler"), or exp(−dt/τ). Without an `input_lattice` images go in as x in [0, 1].
+    `input_frames` says what frames hold, where the encoding is "frames" and it is known.
     `classes` are names, in the order of the logits; empty where unknown.
     """
 
@@ -76,6 +97,7 @@ class NirMeta:
     threshold: str = "strict"
     integration: str = "euler"
     input_lattice: InputLattice | None = None
+    input_frames: InputFrames | None = None
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -122,6 +144,8 @@ class NirMeta:
         if self.input_lattice is not None:
             lattice = {"scale": self.input_lattice.scale, "offset": self.input_lattice.offset}
             found["input_lattice"] = json.dumps(lattice, sort_keys=True)
+        if self.input_frames is not None:
+            found["input_frames"] = json.dumps(vars(self.input_frames), sort_keys=True)
         return found
 
 
@@ -181,6 +205,13 @@ def _lattice(value: Any) -> InputLattice:
     )
 
 
+def _frames(value: Any) -> InputFrames:
+    found = json.loads(value)
+    return InputFrames(
+        binning=_text(found["binning"]), unit=_whole(found["unit"]), cap=_whole(found["cap"])
+    )
+
+
 def _names(value: Any) -> tuple[str, ...]:
     found = json.loads(value)
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
@@ -198,7 +229,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-_PARSERS = {"dt": float, "steps": _whole, "input_lattice": _lattice, "classes": _names}
+_PARSERS = {
+    "dt": float,
+    "steps": _whole,
+    "input_lattice": _lattice,
+    "input_frames": _frames,
+    "classes": _names,
+}
 
 
 def _parse(name: str, value: Any) -> Any:

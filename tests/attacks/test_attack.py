@@ -12,7 +12,8 @@ from spikeproof.attacks.loss import cross_entropy, is_fooled
 from spikeproof.attacks.suite import ATTACKS
 from spikeproof.core.errors import ConfigError, DataError
 
-SHORT = [replace(a, steps=40) if a.steps > 50 else a for a in ATTACKS.values()]
+OF_IMAGES = [attack for attack in ATTACKS.values() if not attack.needs_frames]
+SHORT = [replace(a, steps=40) if a.steps > 50 else a for a in OF_IMAGES]
 EVERY = pytest.mark.parametrize("attack", SHORT, ids=lambda a: a.name)
 RANDOM = pytest.mark.parametrize("attack", [a for a in SHORT if a.is_random], ids=lambda a: a.name)
 EXACT = np.arange(256, dtype=np.float32) / np.float32(255)

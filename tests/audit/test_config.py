@@ -7,7 +7,10 @@ from spikeproof.core.errors import ConfigError
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"suite": "hard"}, "expected a suite among quick, paper, full, exhaustive, got 'hard'"),
+        (
+            {"suite": "hard"},
+            "expected a suite among quick, paper, full, exhaustive, events, got 'hard'",
+        ),
         ({"norm": "l2"}, "got 'l2'; other norms are not in this version"),
         ({"lattice": False}, "a chip takes 8-bit images only"),
         ({"epsilon": 8.0}, r"expected epsilon in 0\.\.1, got 8\.0"),

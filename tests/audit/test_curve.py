@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikeproof.attacks.lattice import ThreatModel
 from spikeproof.audit.curve import unbroken
 
 CPU = torch.device("cpu")
@@ -12,6 +13,7 @@ def stand(target, samples, level, **options):
     return unbroken(
         target,
         samples,
+        threat=ThreatModel(epsilon=8 / 255),
         level=level,
         is_clean_right=np.arange(len(samples)) % 5 != 4,
         device=CPU,

@@ -125,8 +125,8 @@ def test_data_that_fits_is_taken(pair, samples):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"size": 7}, r"images of shape \(1, 8, 8\), got \(1, 7, 7\) in noise"),
-        ({"channels": 3}, r"images of shape \(1, 8, 8\), got \(3, 8, 8\) in noise"),
+        ({"size": 7}, r"images of shape \(1, 8, 8\), got .*\(1, 7, 7\) in noise"),
+        ({"channels": 3}, r"images of shape \(1, 8, 8\), got .*\(3, 8, 8\) in noise"),
         ({"classes": 12}, "expected labels below 10, got 11 in noise"),
     ],
 )

@@ -13,7 +13,7 @@ def on_lavas_clock(program, payload):
 
     Args:
         program: May lack relays, which the twin would not see.
-        payload: Of its input, `[N, ...]` of integers.
+        payload: Of its input, `[t, N, ...]` of integers.
     """
     train, clock = back_to_back(program, payload.int().numpy())
     traces = reference(
@@ -26,7 +26,7 @@ def on_lavas_clock(program, payload):
     )
     found = {}
     for p in program.populations:
-        windows = [clock.window(p.phase, sample) for sample in range(len(payload))]
+        windows = [clock.window(p.phase, sample) for sample in range(payload.shape[1])]
         for key in "suv":
             trace = getattr(traces[p.name], key)
             found[key, p.name] = np.stack([trace[window, 0] for window in windows], axis=1)

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import ConfigError, DataError
-from spikeproof.deploy.samples import read_samples, require_images
+from spikeproof.deploy.samples import lattice_samples, read_samples, sample_arrays
+from spikeproof.sim.interface import Encoding
 from spikeproof.tests.deploy.networks import lattice_images
+from spikeproof.tests.sim.programs import classifier
+
+STEPS = 6
 
 
 def save(path, **arrays):
@@ -44,6 +48,46 @@ def test_other_samples_are_refused(tmp_path, arrays, message):
         read_samples(save(tmp_path / "in.npz", **arrays))
 
 
-def test_frames_for_a_bundle_are_refused():
-    with pytest.raises(ConfigError, match="expected images for a bundle, got frames"):
-        require_images({"frames": np.zeros(1)})
+@pytest.fixture
+def program():
+    """A classifier that takes six frames."""
+    return classifier(encoding=Encoding(offset=(0, 0), steps=STEPS, kind="frames"))
+
+
+def frames(rng, dtype=np.uint8):
+    return rng.integers(0, 200, (STEPS, 3, 2, 4, 4), endpoint=True).astype(dtype)
+
+
+def test_frames_become_stacks_frame_by_frame(program, rng):
+    given = frames(rng)
+    found = lattice_samples(program, {"frames": given.astype(np.float32)})
+    assert (found.shape, found.dtype) == ((3, 12, 4, 4), np.uint8)
+    for t in range(STEPS):
+        np.testing.assert_array_equal(found[:, 2 * t : 2 * t + 2], given[t])
+
+
+def test_samples_survive_a_file(program, rng, tmp_path):
+    stacks = lattice_samples(program, {"frames": frames(rng)})
+    path = save(tmp_path / "in.npz", **sample_arrays(program, stacks))
+    np.testing.assert_array_equal(lattice_samples(program, read_samples(path)), stacks)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[1:], "expected 6 frames a sample, got 5"),
+        (lambda x: x + 0.5, "expected frames of whole numbers 0..200, got .* or fractions"),
+        (lambda x: x.astype(int) + 100, "expected frames of whole numbers 0..200"),
+        (lambda x: x.astype(int) - 300, "expected frames of whole numbers 0..200"),
+    ],
+)
+def test_frames_that_a_chip_cannot_take_are_refused(program, rng, change, message):
+    with pytest.raises(DataError, match=message):
+        lattice_samples(program, {"frames": change(frames(rng))})
+
+
+def test_the_other_kind_of_samples_is_refused(program, rng):
+    with pytest.raises(ConfigError, match="expected images for this network, got frames"):
+        lattice_samples(classifier(), {"frames": frames(rng)})
+    with pytest.raises(ConfigError, match="expected frames for this network, got images"):
+        lattice_samples(program, {"images": np.zeros((1, 2, 4, 4), np.uint8)})

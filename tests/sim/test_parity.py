@@ -8,6 +8,7 @@ import pytest
 from spikeproof.core.axes import lava_to_train, train_to_lava
 from spikeproof.core.errors import DataError
 from spikeproof.sim import parity
+from spikeproof.sim.interface import Encoding
 from spikeproof.sim.oracle.request import ProgramRequest
 from spikeproof.sim.parity import back_to_back, compare
 from spikeproof.tests.reference import reference
@@ -16,7 +17,7 @@ from spikeproof.tests.sim.programs import chain, classifier
 
 @pytest.fixture
 def payload(rng):
-    return rng.integers(-55, 136, (4, 2, 4, 4)).astype(np.int32)
+    return rng.integers(-55, 136, (1, 4, 2, 4, 4)).astype(np.int32)
 
 
 @pytest.fixture
@@ -129,8 +130,26 @@ def test_samples_are_held_back_to_back(payload):
     assert train.shape == (4, 4, 2, clock.steps)
     assert (clock.steps, clock.reset_interval, clock.reset_offset) == (4 * 6 + 1 + 2, 6, 1)
     columns = lava_to_train(train)
-    np.testing.assert_array_equal(columns[6:12], np.repeat(payload[1:2], 6, axis=0))
+    np.testing.assert_array_equal(columns[6:12], np.repeat(payload[:, 1], 6, axis=0))
     assert not columns[24:].any()
+
+
+def test_frames_of_samples_follow_each_other(rng):
+    frames = rng.integers(0, 136, (6, 4, 2, 4, 4)).astype(np.int32)
+    encoding = Encoding(offset=(0, 0), steps=6, kind="frames")
+    train, clock = back_to_back(classifier(encoding=encoding), frames)
+    assert (train.shape[-1], clock.reset_interval) == (clock.steps, 6)
+    columns = lava_to_train(train)
+    for sample in range(4):
+        np.testing.assert_array_equal(columns[6 * sample : 6 * sample + 6], frames[:, sample])
+
+
+def test_twin_and_stand_in_are_equal_on_frames(stand_in, either, rng):
+    frames = rng.integers(-55, 136, (6, 4, 2, 4, 4)).astype(np.int32)
+    encoding = Encoding(offset=(120, 55), steps=6, kind="frames")
+    report = compare(stand_in(classifier(encoding=encoding)), either, frames)
+    assert report.is_equal
+    assert report.spikes > 0
 
 
 def test_programs_without_an_encoding_are_refused(network, payload):
