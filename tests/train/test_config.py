@@ -17,7 +17,7 @@ from spikeproof.train.config import (
 from spikeproof.train.methods import METHODS
 from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.objective import objective
-from spikeproof.train.presets import INPUTS, PRESETS, preset
+from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,16 @@ SMALL_ALREADY = ("digits", "nmnist", "aedat")
 def test_presets_cover_every_data_set_and_method():
     full = {f"{dataset}-{method}" for dataset, method in product(INPUTS, METHODS)}
     small = {f"{name}-small" for name in full if name.split("-")[0] not in SMALL_ALREADY}
-    assert set(PRESETS) == full | small
-    assert all(name.split("-")[1] == recipe.train.method for name, recipe in PRESETS.items())
+    methods = {name: recipe for name, recipe in PRESETS.items() if "-source-" not in name}
+    assert set(methods) == full | small
+    assert all(name.split("-")[1] == recipe.train.method for name, recipe in methods.items())
+
+
+def test_presets_of_sources_share_no_seed_with_what_they_attack():
+    sources = {name: recipe for name, recipe in PRESETS.items() if "-source-" in name}
+    assert {name.split("-")[2] for name in sources} == set(SOURCE_SEEDS)
+    usual = {recipe.train.seed for name, recipe in PRESETS.items() if name not in sources}
+    assert not usual & {recipe.train.seed for recipe in sources.values()}
 
 
 @pytest.mark.parametrize("name", PRESETS)
