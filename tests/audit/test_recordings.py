@@ -15,7 +15,7 @@ from spikeproof.audit.validate import run
 from spikeproof.core.axes import frames_to_stacks
 from spikeproof.core.errors import ConfigError
 from spikeproof.datasets.events import check
-from spikeproof.datasets.frames import to_frames
+from spikeproof.datasets.frames import FrameConfig, to_frames
 from spikeproof.datasets.images import load
 from spikeproof.datasets.recordings import Sensor, read_recording
 from spikeproof.datasets.write_back import recording_of, write_recording
@@ -43,8 +43,14 @@ CONFIG = NetworkConfig(
     std=(1.2, 1.2),
 )
 
-FRAMES = CONFIG.frames
-assert FRAMES is not None
+
+def binning(config: NetworkConfig) -> FrameConfig:
+    """How a network that counts events bins them."""
+    assert config.frames is not None
+    return config.frames
+
+
+FRAMES = binning(CONFIG)
 
 
 @pytest.fixture(scope="module")
