@@ -44,7 +44,8 @@ class Orthogonality:
                 rows = send(rows, matrix.device)
                 matrix[rows] = retracted(matrix[rows], self.weight)
             else:
-                matrix.copy_(retracted(matrix, self.weight))
+                # Into the layer's own memory: with channels last `matrix` is a copy.
+                layer.weight.copy_(retracted(matrix, self.weight).view_as(layer.weight))
         for mixture in network.modules():
             if isinstance(mixture, Mixture):
                 mixture.weight.copy_(on_simplex(mixture.weight))
