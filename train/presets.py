@@ -73,8 +73,8 @@ def _train(dataset: str, name: str, base: TrainConfig, attack: dict[str, Any]) -
     """`base` with what the method needs: `attack` where it attacks, λ where it regularises."""
     method, options = METHODS[name], dict(SELECTION.get(name, {}))
     if method.attack:
-        # TRADES climbs a loss of its own, so it takes no other attack.
-        options |= {} if method.is_trades and "attack" in attack else attack
+        # TRADES climbs a loss of its own, in steps: of another attack it takes the radius only.
+        options |= _attack(attack["epsilon"]) if method.is_trades and "attack" in attack else attack
     if method.is_orthogonal:
         options |= RAT
     if method.penalty:

@@ -182,6 +182,13 @@ def test_dvs_presets_measure_lengths_in_published_frames():
     assert train.validation_epsilon == pytest.approx(1 / 255, rel=0.01)
 
 
+@pytest.mark.parametrize("dataset", INPUTS)
+def test_trades_trains_within_the_radius_of_the_other_attacks(dataset):
+    trades, at = preset(f"{dataset}-trades").train, preset(f"{dataset}-at").train
+    assert trades.epsilon == at.epsilon
+    assert trades.attack_step_size * trades.attack_steps >= 2 * trades.epsilon
+
+
 def test_presets_for_frames_refuse_images(digits):
     with pytest.raises(ConfigError, match="expected encoding 'direct' for the images of digits"):
         preset("dvs-at").network.network(digits)
