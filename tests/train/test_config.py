@@ -17,7 +17,7 @@ from spikeproof.train.config import (
 from spikeproof.train.methods import METHODS
 from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.objective import objective
-from spikeproof.train.presets import INPUTS, PRESETS, preset
+from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,16 @@ SMALL_ALREADY = ("digits", "nmnist", "aedat")
 def test_presets_cover_every_data_set_and_method():
     full = {f"{dataset}-{method}" for dataset, method in product(INPUTS, METHODS)}
     small = {f"{name}-small" for name in full if name.split("-")[0] not in SMALL_ALREADY}
-    assert set(PRESETS) == full | small
-    assert all(name.split("-")[1] == recipe.train.method for name, recipe in PRESETS.items())
+    methods = {name for name in PRESETS if "-source-" not in name}
+    assert methods == full | small
+    assert all(name.split("-")[1] == PRESETS[name].train.method for name in methods)
+
+
+def test_sources_are_trained_adversarially_from_seeds_of_their_own():
+    sources = {n: recipe for n, recipe in PRESETS.items() if "-source-" in n}
+    assert {n.split("-")[2] for n in sources} == set(SOURCE_SEEDS)
+    for name, recipe in sources.items():
+        assert (recipe.train.method, recipe.train.seed) == ("at", SOURCE_SEEDS[name.split("-")[2]])
 
 
 @pytest.mark.parametrize("name", PRESETS)
