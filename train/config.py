@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..attacks.lattice import LEVELS
 from ..core.errors import ConfigError
 from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData
@@ -47,7 +48,7 @@ class TrainConfig:
         augment: Random crops, and mirror images where the data set allows them.
         holdout: Share of the training images kept for validation; 0 for none.
         select_by: Which validation accuracy chooses the best checkpoint.
-        validation_epsilon, validation_steps: PGD on the validation images.
+        validation_epsilon, validation_steps: PGD on the validation images, on the 8-bit lattice.
         validation_limit: Most validation images that are looked at.
         precision: `32-true`, or `bf16-mixed` (membranes add up in bf16 too, which flips spikes:
             only ever for training, validation computes in float32).
@@ -130,7 +131,7 @@ RANGES: dict[str, tuple[float | int, float | int, bool]] = {
     "orthogonality_weight": (0, math.inf, False),
     "trades_weight": (0, math.inf, True),
     "holdout": (0, 1, False),
-    "validation_epsilon": (0, 1, True),
+    "validation_epsilon": (1 / LEVELS, 1, False),
     "validation_steps": (1, math.inf, False),
     "validation_limit": (1, math.inf, False),
     "seed": (0, 2**63, False),

@@ -165,7 +165,8 @@ CIFAR_SMALL_EPOCHS = {
 CIFAR_SMALL_NETWORK = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 CIFAR100_SMALL_NETWORK = NetworkOptions(architecture="wrn10-1", widths=(8, 16, 32, 64), steps=4)
 
-DVS = replace(PAPER, batch_size=24, validation_epsilon=0.031 * DVS_CELL)
+DVS = replace(PAPER, batch_size=24, validation_epsilon=8 / 255 * DVS_CELL)
+"""Measured at 8/255, which the paper prints as 0.031: from there on a payload may move by one."""
 DVS_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 2 / 255 * DVS_CELL}
 """T = 10, batch 24, FGSM in 2/255: Liu et al. 2024, Table 5."""
 DVS_NETWORK = NetworkOptions(

@@ -4,6 +4,7 @@ from itertools import product
 import pytest
 import torch
 
+from spikeproof.attacks.lattice import ThreatModel
 from spikeproof.core.errors import ConfigError
 from spikeproof.datasets.images import ImageData
 from spikeproof.train.config import (
@@ -30,6 +31,7 @@ from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
         ({"holdout": -0.1}, "expected holdout >= 0 and < 1"),
         ({"batch_size": 0}, "expected batch_size >= 1"),
         ({"seed": -1}, "expected seed >= 0"),
+        ({"validation_epsilon": 0.0039}, r"expected validation_epsilon >= 0\.0039215.*got 0\.0039"),
         ({"method": "fgsm"}, "expected a method among vanilla, at, rat, .*, got 'fgsm'"),
         ({"method": "at", "attack": "cw"}, "expected attack to be one of pgd, fgsm, rfgsm"),
         (
@@ -187,7 +189,12 @@ def test_dvs_presets_measure_lengths_in_published_frames():
     assert train.epsilon / cell == pytest.approx(2 / 255)
     assert train.penalty_step / cell == pytest.approx(0.01)
     assert train.penalty_weight / cell**2 == pytest.approx(0.002)
-    assert train.validation_epsilon == pytest.approx(1 / 255, rel=0.01)
+    assert train.validation_epsilon / cell == pytest.approx(8 / 255)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_validated_where_a_pixel_can_move(name):
+    assert ThreatModel(epsilon=preset(name).train.validation_epsilon).levels >= 1
 
 
 @pytest.mark.parametrize("dataset", INPUTS)
