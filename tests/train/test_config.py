@@ -30,6 +30,7 @@ from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
         ({"momentum": 1.0}, "expected momentum >= 0 and < 1, got 1.0"),
         ({"holdout": -0.1}, "expected holdout >= 0 and < 1"),
         ({"batch_size": 0}, "expected batch_size >= 1"),
+        ({"batch_size": 10**25}, "expected batch_size >= 1 and < 2147483648, got 1000"),
         ({"seed": -1}, "expected seed >= 0"),
         ({"validation_epsilon": 0.0039}, r"expected validation_epsilon >= 0\.0039215.*got 0\.0039"),
         ({"method": "fgsm"}, "expected a method among vanilla, at, rat, .*, got 'fgsm'"),
@@ -207,6 +208,14 @@ def test_trades_trains_within_the_radius_of_the_other_attacks(dataset):
 def test_presets_for_frames_refuse_images(digits):
     with pytest.raises(ConfigError, match="expected encoding 'direct' for the images of digits"):
         preset("dvs-at").network.network(digits)
+
+
+@pytest.mark.parametrize(
+    "options", [{"frame_unit": 3}, {"frame_binning": "time"}, {"frame_size": 8}]
+)
+def test_options_for_frames_are_refused_with_images(digits, options):
+    with pytest.raises(ConfigError, match="expected no frame_.* for images, got"):
+        NetworkOptions(**options).network(digits)
 
 
 def test_cifar_presets_are_the_published_settings():
