@@ -40,7 +40,7 @@ def test_layers_come_closer_to_orthogonal(layer):
 def test_convolutions_change_alike_however_they_lie_in_memory():
     plain, last = nn.Conv2d(3, 5, 3), nn.Conv2d(3, 5, 3)
     last.load_state_dict(plain.state_dict())
-    last.to(memory_format=torch.channels_last)
+    last.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     before = plain.weight.detach().clone()
     for layer in (plain, last):
         Orthogonality(weight=0.1)(nn.Sequential(layer), draws=draws())
