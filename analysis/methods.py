@@ -43,7 +43,7 @@ class MethodsConfig:
         noise: Largest change of a pixel by uniform noise, in input units.
 
     Raises:
-        ConfigError: If there is no seed, or one occurs twice.
+        ConfigError: If there is no seed, one occurs twice, or a radius is out of range.
     """
 
     seeds: tuple[int, ...] = (0, 1)
@@ -56,6 +56,7 @@ class MethodsConfig:
             raise ConfigError(
                 f"expected different seeds of 0 or more, got {self.seeds}; give them as 0,1"
             )
+        _ = self.threats  # checks the radii now, not after hours of training
 
     @property
     def threats(self) -> dict[str, ThreatModel]:

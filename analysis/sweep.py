@@ -1,9 +1,11 @@
 """What the weight λ of the regulariser does: one training each (Liu et al. 2024, Figs. 3, 6)."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..attacks.lattice import ThreatModel
 from ..core.errors import ConfigError
 from ..core.progress import SILENT, Tracker
 from ..datasets.images import ImageData
@@ -28,7 +30,8 @@ class SweepConfig:
         steps: Of that PGD, ten in the paper.
 
     Raises:
-        ConfigError: If there are no weights, one occurs twice, or one is negative.
+        ConfigError: If there are no weights, one occurs twice or is negative, or epsilon is out of
+            range.
     """
 
     weights: tuple[float, ...]
@@ -37,11 +40,14 @@ class SweepConfig:
     steps: int = 10
 
     def __post_init__(self) -> None:
-        distinct = len(set(self.weights)) == len(self.weights)
-        if not self.weights or not distinct or not all(weight >= 0 for weight in self.weights):
+        # By the names of their folders.
+        distinct = len(set(map(_name, self.weights))) == len(self.weights)
+        lawful = all(0 <= weight < math.inf for weight in self.weights)
+        if not self.weights or not distinct or not lawful:
             raise ConfigError(
                 f"expected different weights >= 0, got {self.weights}; give them as 0,0.002,0.008"
             )
+        ThreatModel(epsilon=self.epsilon)  # checks it now, not after hours of training
 
 
 def sweep(
@@ -72,13 +78,17 @@ def sweep(
     with tracker.task("sweep", len(config.weights)) as task:
         for weight in config.weights:
             train = replace(recipe.train, penalty_weight=weight)
-            folder = out / f"lambda-{weight:g}"
+            folder = out / f"lambda-{_name(weight)}"
             resume = (folder / "config.json").exists()
             network = recipe.network.network(data)
             run(train, network, data, folder, device=device, resume=resume, tracker=tracker)
             rows.append(_measured(config, folder, data, weight, train.seed, device))
-            task.advance(1, f"λ = {weight:g}")
+            task.advance(1, f"λ = {_name(weight)}")
     return rows
+
+
+def _name(weight: float) -> str:
+    return f"{weight:g}"
 
 
 def _measured(

@@ -168,7 +168,12 @@ def _recipe(preset_name: str, settings: list[str] | None, seed: int) -> "Recipe"
     from ..train.config import change, parse_settings
     from ..train.presets import preset
 
-    return change(preset(preset_name), {**parse_settings(settings or []), "seed": seed})
+    known = parse_settings(settings or [])
+    if "seed" in known:
+        raise ConfigError(
+            f"expected no seed in --set, got {known['seed']}; give it by the option for seeds"
+        )
+    return change(preset(preset_name), {**known, "seed": seed})
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..attacks.lattice import LEVELS
 from ..core.errors import ConfigError
 from ..datasets.frames import CAP, FrameConfig
 from ..datasets.images import ImageData
@@ -47,7 +48,7 @@ class TrainConfig:
         augment: Random crops, and mirror images where the data set allows them.
         holdout: Share of the training images kept for validation; 0 for none.
         select_by: Which validation accuracy chooses the best checkpoint.
-        validation_epsilon, validation_steps: PGD on the validation images.
+        validation_epsilon, validation_steps: PGD on the validation images, on the 8-bit lattice.
         validation_limit: Most validation images that are looked at.
         precision: `32-true`, or `bf16-mixed` (membranes add up in bf16 too, which flips spikes:
             only ever for training, validation computes in float32).
@@ -118,7 +119,7 @@ class TrainConfig:
 
 RANGES: dict[str, tuple[float | int, float | int, bool]] = {
     "epochs": (1, math.inf, False),
-    "batch_size": (1, math.inf, False),
+    "batch_size": (1, 2**31, False),
     "learning_rate": (0, math.inf, True),
     "momentum": (0, 1, False),
     "weight_decay": (0, math.inf, False),
@@ -130,7 +131,7 @@ RANGES: dict[str, tuple[float | int, float | int, bool]] = {
     "orthogonality_weight": (0, math.inf, False),
     "trades_weight": (0, math.inf, True),
     "holdout": (0, 1, False),
-    "validation_epsilon": (0, 1, True),
+    "validation_epsilon": (1 / LEVELS, 1, False),
     "validation_steps": (1, math.inf, False),
     "validation_limit": (1, math.inf, False),
     "seed": (0, 2**63, False),
@@ -190,8 +191,9 @@ class NetworkOptions:
         """The network for a data set, with the statistics of its training images.
 
         Raises:
-            ConfigError: If no architecture is named and none is usual for the image size, or the
-                network takes images and the data are recordings, or the other way round.
+            ConfigError: If no architecture is named and none is usual for the image size, the
+                network takes images and the data are recordings or the other way round, or images
+                come with options for frames.
             DataError: If a channel of the training images never varies.
         """
         wanted, what = ("direct", "images") if data.steps is None else ("frames", "recordings")
@@ -200,6 +202,7 @@ class NetworkOptions:
                 f"expected encoding {wanted!r} for the {what} of {data.name}, got "
                 f"{self.encoding!r}; choose a preset for {what}"
             )
+        self._refuse_frames()
         maps, is_direct = data.train_maps, data.steps is None
         spread = channel_std(maps)
         return self.shaped(
@@ -208,6 +211,16 @@ class NetworkOptions:
             mean=lattice_mean(maps) if is_direct else (0,) * len(spread),
             std=tuple(value / 255 for value in spread) if is_direct else spread,
         )
+
+    def _refuse_frames(self) -> None:
+        """Refuses options for frames that images would ignore."""
+        for entry in fields(self) if self.encoding == "direct" else ():
+            value = getattr(self, entry.name)
+            if entry.name.startswith("frame_") and value != entry.default:
+                raise ConfigError(
+                    f"expected no {entry.name} for images, got {value}; leave it out or choose a "
+                    "preset for recordings"
+                )
 
     @property
     def frames(self) -> FrameConfig | None:

@@ -51,7 +51,8 @@ def run(
     """Trains a network and keeps it in a folder after every epoch.
 
     On a CPU the same arguments give the same weights to the last bit, resumed or not; the test
-    images are never looked at.
+    images are never looked at. A training that fails in its first epoch leaves no file; one that is
+    interrupted there can be resumed.
 
     Args:
         config: How to train.
@@ -93,11 +94,16 @@ def run(
     progress = training.restore(out) if resume else Progress()
     is_shown = tensorboard and team.is_first
     board = TensorBoard(out / FOLDER, metrics=progress.metrics) if is_shown else NoBoard()
-    # cuDNN may otherwise pick another algorithm at each run.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        progress = training.finish(
-            progress, out, tracker=tracker if team.is_first else SILENT, board=board
-        )
+    try:
+        # cuDNN may otherwise pick another algorithm at each run.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            progress = training.finish(
+                progress, out, tracker=tracker if team.is_first else SILENT, board=board
+            )
+    except Exception:
+        if team.is_first:
+            run_folder.discard_unlearnt(out)
+        raise
     board.close()
     stop(team)
     return TrainResult(

@@ -10,6 +10,8 @@ from ..datasets.frames import CAP, FrameConfig
 NEURONS = ("if", "lif", "relu")
 ENCODINGS = ("direct", "frames")
 READOUTS = ("membrane", "spikes")
+LARGEST = 2**20
+"""Most steps, and neurons side by side: beyond, torch's own integers overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,12 @@ def _check_sizes(config: NetworkConfig) -> None:
             "expected input_shape (C, H, W), widths and hidden of at least 1 and classes of at "
             f"least 2, got input_shape {config.input_shape}, widths {config.widths}, hidden "
             f"{config.hidden}, classes {config.classes}; correct them"
+        )
+    largest = max(config.steps, *sizes)
+    if largest > LARGEST:
+        raise ConfigError(
+            f"expected steps, input_shape, widths and hidden of at most {LARGEST}, got {largest}; "
+            "correct it"
         )
 
 

@@ -44,7 +44,8 @@ class Orthogonality:
                 rows = send(rows, matrix.device)
                 matrix[rows] = retracted(matrix[rows], self.weight)
             else:
-                matrix.copy_(retracted(matrix, self.weight))
+                # Into the layer's own memory: with channels last `matrix` is a copy.
+                layer.weight.copy_(retracted(matrix, self.weight).view_as(layer.weight))
         for mixture in network.modules():
             if isinstance(mixture, Mixture):
                 mixture.weight.copy_(on_simplex(mixture.weight))
@@ -60,8 +61,9 @@ def on_simplex(weights: Float[Tensor, " count"]) -> Float[Tensor, " count"]:
     descending = weights.sort(descending=True).values
     ranks = torch.arange(1, len(weights) + 1, device=weights.device)
     shifts = (descending.cumsum(0) - 1.0) / ranks
-    kept = int((descending > shifts).sum())
-    return (weights - shifts[kept - 1]).clamp(min=0.0)
+    # The place of the last kept weight as a tensor: as a number it would have to be waited for.
+    last = (descending > shifts).sum(0, keepdim=True) - 1
+    return (weights - shifts.gather(0, last)).clamp(min=0.0)
 
 
 def _linear(network: nn.Module) -> Iterator[nn.Conv2d | nn.Linear]:

@@ -53,6 +53,13 @@ def start(folder: Path, identity: Mapping[str, Any], record: Mapping[str, Any]) 
     write_json(folder / CONFIG, dict(identity))
 
 
+def discard_unlearnt(folder: Path) -> None:
+    """Takes back what `start` wrote where no epoch was kept, so that better options may follow."""
+    if not any((folder / name).exists() for name in (LAST, BEST, STATE)):
+        for name in (CONFIG, RECORD):
+            (folder / name).unlink(missing_ok=True)
+
+
 def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
     """Refuses to resume what was started with other options, another network or other data.
 

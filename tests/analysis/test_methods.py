@@ -86,6 +86,12 @@ def test_impossible_seeds_are_refused(seeds):
         MethodsConfig(seeds=seeds)
 
 
+@pytest.mark.parametrize("radii", [{"epsilon": 5.0}, {"noise": -1.0}, {"epsilon": 0.001}])
+def test_impossible_radii_are_refused_before_training(radii):
+    with pytest.raises(ConfigError, match="expected epsilon"):
+        MethodsConfig(seeds=(0,), **radii)
+
+
 def test_no_method_is_refused(data, tmp_path):
     with pytest.raises(ConfigError, match="expected at least one preset, got none"):
         compare_methods(CONFIG, {}, data, tmp_path)

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -39,10 +40,18 @@ def test_finished_sweep_is_measured_again_without_training(data, tmp_path):
     assert (tmp_path / "lambda-0.1" / "last.safetensors").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("weights", [(), (0.1, 0.1), (-0.1,), (float("nan"),)])
+@pytest.mark.parametrize(
+    "weights", [(), (0.1, 0.1), (0.1, 0.1 + 1e-9), (-0.1,), (math.nan,), (math.inf,)]
+)
 def test_impossible_weights_are_refused(weights):
     with pytest.raises(ConfigError, match="expected different weights >= 0, got"):
         SweepConfig(weights=weights)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.5, 0.001, math.nan])
+def test_impossible_radii_are_refused_before_training(epsilon):
+    with pytest.raises(ConfigError, match="expected epsilon"):
+        SweepConfig(weights=(0.1,), epsilon=epsilon)
 
 
 def test_methods_without_a_weight_are_refused(data, tmp_path):

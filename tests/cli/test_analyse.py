@@ -97,6 +97,10 @@ REFUSED = {
         "methods digits-sr --data digits --out out --seeds 0,0",
         "expected different seeds of 0 or more",
     ),
+    "two seeds": (
+        "cost digits-sr --data digits --out out --set seed=3",
+        "expected no seed in --set, got 3",
+    ),
     "two inputs": (
         "cost digits-sr nmnist-sr --data digits --out out",
         "expected presets that take the same input, got digits-sr, nmnist-sr",

@@ -4,6 +4,7 @@ from itertools import product
 import pytest
 import torch
 
+from spikeproof.attacks.lattice import ThreatModel
 from spikeproof.core.errors import ConfigError
 from spikeproof.datasets.images import ImageData
 from spikeproof.train.config import (
@@ -29,7 +30,9 @@ from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
         ({"momentum": 1.0}, "expected momentum >= 0 and < 1, got 1.0"),
         ({"holdout": -0.1}, "expected holdout >= 0 and < 1"),
         ({"batch_size": 0}, "expected batch_size >= 1"),
+        ({"batch_size": 10**25}, "expected batch_size >= 1 and < 2147483648, got 1000"),
         ({"seed": -1}, "expected seed >= 0"),
+        ({"validation_epsilon": 0.0039}, r"expected validation_epsilon >= 0\.0039215.*got 0\.0039"),
         ({"method": "fgsm"}, "expected a method among vanilla, at, rat, .*, got 'fgsm'"),
         ({"method": "at", "attack": "cw"}, "expected attack to be one of pgd, fgsm, rfgsm"),
         (
@@ -143,16 +146,16 @@ SMALL_ALREADY = ("digits", "nmnist", "aedat")
 def test_presets_cover_every_data_set_and_method():
     full = {f"{dataset}-{method}" for dataset, method in product(INPUTS, METHODS)}
     small = {f"{name}-small" for name in full if name.split("-")[0] not in SMALL_ALREADY}
-    methods = {name: recipe for name, recipe in PRESETS.items() if "-source-" not in name}
-    assert set(methods) == full | small
-    assert all(name.split("-")[1] == recipe.train.method for name, recipe in methods.items())
+    methods = {name for name in PRESETS if "-source-" not in name}
+    assert methods == full | small
+    assert all(name.split("-")[1] == PRESETS[name].train.method for name in methods)
 
 
-def test_presets_of_sources_share_no_seed_with_what_they_attack():
-    sources = {name: recipe for name, recipe in PRESETS.items() if "-source-" in name}
-    assert {name.split("-")[2] for name in sources} == set(SOURCE_SEEDS)
-    usual = {recipe.train.seed for name, recipe in PRESETS.items() if name not in sources}
-    assert not usual & {recipe.train.seed for recipe in sources.values()}
+def test_sources_are_trained_adversarially_from_seeds_of_their_own():
+    sources = {n: recipe for n, recipe in PRESETS.items() if "-source-" in n}
+    assert {n.split("-")[2] for n in sources} == set(SOURCE_SEEDS)
+    for name, recipe in sources.items():
+        assert (recipe.train.method, recipe.train.seed) == ("at", SOURCE_SEEDS[name.split("-")[2]])
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -187,12 +190,32 @@ def test_dvs_presets_measure_lengths_in_published_frames():
     assert train.epsilon / cell == pytest.approx(2 / 255)
     assert train.penalty_step / cell == pytest.approx(0.01)
     assert train.penalty_weight / cell**2 == pytest.approx(0.002)
-    assert train.validation_epsilon == pytest.approx(1 / 255, rel=0.01)
+    assert train.validation_epsilon / cell == pytest.approx(8 / 255)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_validated_where_a_pixel_can_move(name):
+    assert ThreatModel(epsilon=preset(name).train.validation_epsilon).levels >= 1
+
+
+@pytest.mark.parametrize("dataset", INPUTS)
+def test_trades_trains_within_the_radius_of_the_other_attacks(dataset):
+    trades, at = preset(f"{dataset}-trades").train, preset(f"{dataset}-at").train
+    assert trades.epsilon == at.epsilon
+    assert trades.attack_step_size * trades.attack_steps >= 2 * trades.epsilon
 
 
 def test_presets_for_frames_refuse_images(digits):
     with pytest.raises(ConfigError, match="expected encoding 'direct' for the images of digits"):
         preset("dvs-at").network.network(digits)
+
+
+@pytest.mark.parametrize(
+    "options", [{"frame_unit": 3}, {"frame_binning": "time"}, {"frame_size": 8}]
+)
+def test_options_for_frames_are_refused_with_images(digits, options):
+    with pytest.raises(ConfigError, match="expected no frame_.* for images, got"):
+        NetworkOptions(**options).network(digits)
 
 
 def test_cifar_presets_are_the_published_settings():

@@ -11,7 +11,7 @@ from spikeproof.train.checkpoint import load
 from spikeproof.train.loop import run
 from spikeproof.train.presets import preset
 from spikeproof.train.run_folder import Progress
-from spikeproof.train.training import _extend
+from spikeproof.train.training import Training, _extend
 
 STEPS = 3
 """Steps an epoch in the quick training: 96 images in batches of 32."""
@@ -145,6 +145,29 @@ def test_divergence_names_epoch_step_and_layer(quick, tiny_config, digits, tmp_p
     with pytest.raises(ConfigError, match=message):
         run(config, tiny_config, digits, tmp_path / "run")
     assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_failure_in_the_first_epoch_leaves_room_for_better_options(
+    quick, tiny_config, digits, tmp_path
+):
+    with pytest.raises(ConfigError, match="expected finite numbers in training"):
+        run(replace(quick, learning_rate=1e30), tiny_config, digits, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert run(replace(quick, epochs=1), tiny_config, digits, tmp_path).epochs == 1
+
+
+def test_failure_after_an_epoch_keeps_it(quick, tiny_config, digits, tmp_path, monkeypatch):
+    def broken(self, epoch):
+        if epoch == 2:
+            raise MemoryError("no more")
+        return batches(self, epoch)
+
+    batches = Training._batches
+    monkeypatch.setattr(Training, "_batches", broken)
+    with pytest.raises(MemoryError):
+        run(quick, tiny_config, digits, tmp_path)
+    monkeypatch.undo()
+    assert run(quick, tiny_config, digits, tmp_path, resume=True).epochs == quick.epochs
 
 
 def test_folder_with_a_training_is_not_overwritten(straight, quick, tiny_config, digits):

@@ -37,6 +37,18 @@ def test_layers_come_closer_to_orthogonal(layer):
     assert tightness(layer.weight.detach().flatten(1)) < before / 10
 
 
+def test_convolutions_change_alike_however_they_lie_in_memory():
+    plain, last = nn.Conv2d(3, 5, 3), nn.Conv2d(3, 5, 3)
+    last.load_state_dict(plain.state_dict())
+    last.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    before = plain.weight.detach().clone()
+    for layer in (plain, last):
+        Orthogonality(weight=0.1)(nn.Sequential(layer), draws=draws())
+    assert not torch.equal(plain.weight, before)
+    torch.testing.assert_close(last.weight, plain.weight)
+    assert last.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_large_dense_layers_change_in_a_random_share_of_rows():
     layer = nn.Linear(8, 200)
     before = layer.weight.detach().clone()

@@ -21,13 +21,13 @@ LAST = torch.channels_last
 def make_training(tiny_config, digits):
     """A training in memory, and what a step needs: images, labels, share, draws."""
 
-    def make(**options):
+    def make(network=tiny_config, **options):
         options = {"method": "srstar", "penalty_weight": 0.002} | options
         if options["method"] not in ("sr", "srstar"):
             del options["penalty_weight"]
         config = TrainConfig(batch_size=32, holdout=0.2, validation_steps=2, **options)
         fabric, _ = start(Processes(device="cpu"), config.precision)
-        training = Training(config, tiny_config, digits, fabric=fabric)
+        training = Training(config, network, digits, fabric=fabric)
         training.network.train()
         return training, (*next(training._batches(1)), _torch_generator(0, "attack", 1))
 
@@ -78,14 +78,24 @@ def test_steps_make_the_passes_they_need_and_no_more(case, make_training):
     assert calls["convolution_backward, weights"] == 2 * full
 
 
+WAITS = ("_local_scalar_dense", "item", "nonzero", "masked_select", "is_nonzero", "equal")
+
+
 @pytest.mark.parametrize("method", ["at", "srstar", "trades", "rat"])
 def test_a_step_never_waits_for_the_device(method, make_training):
     options = {"orthogonality_weight": 0.1} if method == "rat" else {}
     training, batch = make_training(method=method, **options)
     calls = watched(training, batch)
     assert calls["convolution"] > 0
-    waits = ("_local_scalar_dense", "item", "nonzero", "masked_select", "is_nonzero", "equal")
-    assert not [name for name in waits if calls[name]]
+    assert not [name for name in WAITS if calls[name]]
+
+
+def test_projecting_residual_sums_never_waits_for_the_device(make_training, tiny_config):
+    wide = replace(tiny_config, architecture="wrn10-1", widths=(2, 3), hidden=())
+    training, batch = make_training(wide, method="rat", orthogonality_weight=0.1)
+    calls = watched(training, batch)
+    assert calls["sort"] == 1
+    assert not [name for name in WAITS if calls[name]]
 
 
 def test_the_first_convolution_runs_on_images_and_not_on_steps(make_training):
