@@ -1,5 +1,6 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOptionalMemberAccess=false, reportGeneralTypeIssues=false
+# pyright: reportIncompatibleMethodOverride=false
 
 import nir
 import norse.torch as norse
@@ -226,8 +227,8 @@ def test_layer_that_stands_in_two_places_is_kept_in_both(tmp_path, inputs):
 
 def test_module_with_a_forward_of_its_own_is_refused():
     class Doubled(nn.Sequential):
-        def forward(self, input):
-            return 2 * super().forward(input)
+        def forward(self, x):
+            return 2 * super().forward(x)
 
     with pytest.raises(UnsupportedNodeError, match="got Doubled with a forward of its own"):
         module_to_nir(Doubled(nn.Flatten(), IAFCell(dt=DT)), input_shape=SHAPE, steps=STEPS)
