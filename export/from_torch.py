@@ -28,6 +28,7 @@ from .norse_cells import CELLS, NorseCell, read_cell
 from .passes import FOREIGN, apply
 from .to_nir import write_graph
 
+SEQUENCES = (nn.Sequential, SequentialState)
 NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 """Modules that do nothing in evaluation mode."""
 
@@ -73,9 +74,11 @@ def module_to_nir(
         classes: Names of the classes.
 
     Raises:
-        UnsupportedNodeError: If a module, or a setting of it, cannot be kept exactly.
+        UnsupportedNodeError: If a module, or a setting of it, cannot be kept exactly, or if the
+            whole is no sequence.
         ConfigError: If its cells differ in their time step or their reset.
     """
+    _check_sequence(module)
     leaves = list(_leaves(module))
     cells = {name: _cell(k, name, leaf) for k, (name, leaf) in enumerate(leaves) if _is_cell(leaf)}
     nodes: dict[str, Node] = {}
@@ -196,13 +199,25 @@ def _run_cell(cell: nn.Module, x: Tensor) -> Tensor:
     return torch.stack(found)
 
 
+def _check_sequence(module: nn.Module) -> None:
+    """Refuses a module whose own forward may do more than one of its children after the other."""
+    if type(module).forward not in [kind.forward for kind in SEQUENCES]:
+        known = " or ".join(kind.__name__ for kind in SEQUENCES)
+        raise UnsupportedNodeError(
+            f"expected a {known} that runs its layers in order, got {type(module).__name__} with a "
+            "forward of its own; put its layers into one"
+        )
+
+
 def _leaves(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Modules in order of computation, by name; what does nothing is left out."""
-    for name, child in module.named_children():
-        if type(child) in (nn.Sequential, SequentialState):
+    # not named_children, which gives a module once that stands in several places
+    for name, child in module._modules.items():
+        assert child is not None
+        if type(child) in SEQUENCES:
             yield from _leaves(child, f"{prefix}{name}.")
         elif not isinstance(child, NOTHING):
-            yield prefix + name, child.lifted_module if isinstance(child, Lift) else child  # type: ignore[misc]
+            yield prefix + name, child.lifted_module if isinstance(child, Lift) else child
 
 
 def _is_cell(leaf: nn.Module) -> bool:

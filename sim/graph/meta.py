@@ -18,6 +18,8 @@ RESETS = ("zero", "value", "subtract")
 THRESHOLDS = ("strict",)
 BINNINGS = ("time", "count")
 INTEGRATIONS = ("euler", "exponential")
+MOST_STEPS = 2**20
+"""More is a damaged number: a run would neither fit the memory nor end."""
 REQUIRED = ("dt", "steps", "encoding", "readout", "reset")
 
 
@@ -105,6 +107,10 @@ class NirMeta:
             raise ConfigError(f"expected dt > 0, got {self.dt}; give the time step of training")
         if self.steps < 1:
             raise ConfigError(f"expected steps >= 1, got {self.steps}; give the steps of training")
+        if self.steps > MOST_STEPS:
+            raise ConfigError(
+                f"expected at most {MOST_STEPS} steps, got {self.steps}; give the steps of training"
+            )
         choices = {
             "encoding": ENCODINGS,
             "readout": READOUTS,

@@ -13,6 +13,9 @@ from .layers import DelayLayer, MembraneLayer, NeuronLayer, Site
 ROUNDING = 1e-6
 """A time constant shorter than dt by this share is dt, as float32 rounds it."""
 
+NEVER = 2.0**53
+"""More steps than a run has: what is that late, or later, does not arrive."""
+
 
 def integrate(site: Site) -> NeuronLayer | MembraneLayer:
     """IF: v' = r·x, so decay 1 and gain r·dt. Nothing pulls it anywhere: it rests where it resets.
@@ -72,7 +75,7 @@ def delay(site: Site) -> DelayLayer:
         raise site.unsupported(
             f"delays of whole time steps of {site.dt:g}", f"{worst:g} steps", "give another dt"
         )
-    whole = np.broadcast_to(steps.round().astype(np.int64), site.shape)
+    whole = np.broadcast_to(np.minimum(steps.round(), NEVER).astype(np.int64), site.shape)
     same = whole.size > 0 and (whole == whole.flat[0]).all()
     found = int(whole.flat[0]) if same else torch.as_tensor(whole.copy(), device=site.device)
     return DelayLayer(shape=site.shape, steps=found)

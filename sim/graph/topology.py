@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import nir
+import numpy as np
 
 from ...core.errors import FormatError, UnsupportedNodeError
 from ..components import strongly_connected
@@ -214,12 +215,13 @@ def shape_of(name: str, stored: Any) -> Shape:
     """The shape that an input or output node states.
 
     Raises:
-        FormatError: If it states none, or an empty one.
+        FormatError: If it states none, an empty one, or something that is no shape.
     """
-    shape = () if stored is None else tuple(int(size) for size in stored)
-    if not shape or min(shape) < 1:
+    sizes = np.zeros(0) if stored is None else np.asarray(stored)
+    is_shape = sizes.ndim == 1 and sizes.size > 0 and sizes.dtype.kind in "iuf"
+    if not is_shape or (sizes < 1).any() or (sizes != np.floor(sizes)).any():
         raise FormatError(
             f"expected a shape without batch axis at node {name!r}, got {stored}; "
             "write the network with its input shape"
         )
-    return shape
+    return tuple(int(size) for size in sizes)

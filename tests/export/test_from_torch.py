@@ -1,5 +1,6 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOptionalMemberAccess=false, reportGeneralTypeIssues=false
+# pyright: reportIncompatibleMethodOverride=false
 
 import nir
 import norse.torch as norse
@@ -213,3 +214,31 @@ def test_sequence_without_cells_needs_a_time_step():
     with pytest.raises(ConfigError, match="one time step, got"):
         module_to_nir(module, input_shape=SHAPE, steps=1)
     assert read_meta(module_to_nir(module, input_shape=SHAPE, steps=1, dt=0.5)).dt == 0.5
+
+
+def test_layer_that_stands_in_two_places_is_kept_in_both(tmp_path, inputs):
+    cell, linear = IAFCell(IAFParameters(v_th=torch.tensor(0.1)), dt=DT), nn.Linear(60, 60)
+    twice = nn.Sequential(nn.Flatten(), linear, cell, linear, cell)
+    options = {"steps": STEPS, "encoding": "frames", "readout": "spikes"}
+    report = export_module(twice, tmp_path / "twice.nir", inputs=inputs, **options)
+    assert list(report.rates) == ["2", "4"]
+    assert min(report.rates.values()) > 0
+
+
+def test_module_with_a_forward_of_its_own_is_refused():
+    class Doubled(nn.Sequential):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    with pytest.raises(UnsupportedNodeError, match="got Doubled with a forward of its own"):
+        module_to_nir(Doubled(nn.Flatten(), IAFCell(dt=DT)), input_shape=SHAPE, steps=STEPS)
+
+
+def test_sequence_under_another_name_survives():
+    class Named(nn.Sequential):
+        pass
+
+    graph = module_to_nir(
+        Named(nn.Flatten(), IAFCell(dt=DT)), input_shape=SHAPE, steps=STEPS, readout="spikes"
+    )
+    assert set(graph.nodes) == {"input", "0", "1", "output"}

@@ -68,6 +68,7 @@ def test_metadata_of_other_tools_is_left_alone():
     ("field", "value", "message"),
     [
         ("steps", 2.5, "'steps'"),
+        ("steps", 10**18, "at most 1048576 steps"),
         ("dt", "fast", "'dt'"),
         ("dt", float("nan"), "dt > 0"),
         ("reset", "soft", "reset to be one of zero, value, subtract, got 'soft'"),

@@ -262,8 +262,11 @@ def test_output_of_another_shape_is_refused(skip_graph):
         double(graph)
 
 
-def test_input_without_shape_is_refused(skip_graph):
-    graph = changed(skip_graph, nodes={"input": nir.Input({"input": None})})
+@pytest.mark.parametrize(
+    "shape", [None, np.array(4), np.array([[2, 6, 6]]), [2, 6.5, 6], [2, 0, 6]]
+)
+def test_input_without_shape_is_refused(skip_graph, shape):
+    graph = changed(skip_graph, nodes={"input": nir.Input({"input": shape})})
     with pytest.raises(FormatError, match="a shape without batch axis at node 'input'"):
         double(graph)
 

@@ -206,6 +206,12 @@ def test_delay_of_a_constant_input_starts_with_nothing(rng):
     torch.testing.assert_close(network.logits(x), x[0].flatten(1) * (STEPS - 3) / STEPS)
 
 
+@pytest.mark.parametrize("delay", [float(STEPS), 1e12, 1e30])
+def test_delay_beyond_the_last_step_lets_nothing_arrive(delay):
+    network = network_of(nir.Delay(np.full(SHAPE, delay)), readout="last")
+    assert not network.logits(torch.ones(STEPS, 4, *SHAPE)).any()
+
+
 def test_exponential_integration_is_the_exact_solution_between_steps(rng):
     node, x = every(rng, nir.LIF, v_reset=np.zeros(SHAPE)), rng.normal(0.7, 1, (STEPS, 4, *SHAPE))
     keeps, v, expected = np.exp(-0.25 / node.tau), node.v_leak + np.zeros((4, *SHAPE)), []
