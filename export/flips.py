@@ -1,6 +1,8 @@
 """Spikes that differ between two computations of one layer, and how near to θ the membrane was."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import nir
 import numpy as np
@@ -8,13 +10,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..core.errors import UnsupportedNodeError
 from ..sim.graph.layers import MembraneLayer, NeuronLayer, as_membrane
 from ..sim.graph.linear import total_weight
 from ..sim.graph.network import NirNetwork, Values
 
-WEIGHTED = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d)
-"""Nodes whose rounding their weights measure."""
+GAINS: dict[type[nir.NIRNode], Callable[[Any], np.ndarray | float]] = {
+    **dict.fromkeys((nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d), total_weight),
+    nir.Scale: lambda node: float(np.abs(node.scale).max()),
+    nir.SumPool2d: lambda node: float(np.prod(np.broadcast_to(node.kernel_size, 2))),
+    nir.AvgPool2d: lambda _: 1.0,
+    nir.Flatten: lambda _: 1.0,
+}
+"""Σ|w| into the outputs of a node without memory: one a channel, or the largest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,32 +90,29 @@ def first_flips(
 def weight_scale(network: NirNetwork, name: str, inputs: Values) -> Float[Tensor, "..."]:
     """Σ|w|·max|x| into each neuron of `name`, per channel: the unit that rounding is counted in.
 
-    max|x| is 1 for spikes, and the largest payload for what reads the input.
-
-    Raises:
-        UnsupportedNodeError: If something other than a convolution or a dense layer feeds it.
+    max|x| is 1 for spikes, and the largest payload for what reads the input. Pools, scales and
+    flattens have the weights that they stand for; what another node sends arrives with weight 1.
     """
     total = np.zeros(())
     for source in network.sources[name]:
-        node = network.graph.nodes[source]
-        if not isinstance(node, WEIGHTED):
-            known = ", ".join(kind.__name__ for kind in WEIGHTED)
-            raise UnsupportedNodeError(
-                f"expected {known} before {name!r}, got {source!r} ({type(node).__name__}); fold "
-                f"it first"
-            )
-        largest = max(float(inputs[n].abs().max()) for n in _feeding(network, source, inputs))
-        total = total + total_weight(node) * max(largest, 1.0)
+        total = total + _unit(network, source, inputs)
     rank = len(network.layers[name].shape) if network.layers[name] else 1  # type: ignore[union-attr]
     return torch.as_tensor(total).reshape(-1, *(1,) * (rank - 1)).clamp_min(np.finfo(float).tiny)
 
 
-def _feeding(network: NirNetwork, name: str, inputs: Values) -> list[str]:
-    """The nodes among `inputs` that reach `name` first."""
-    found: list[str] = []
-    for source in network.sources[name]:
-        found += [source] if source in inputs else _feeding(network, source, inputs)
-    return found
+def _unit(network: NirNetwork, source: str, inputs: Values) -> np.ndarray | float:
+    """What one node adds to the scale of those that it feeds: one number, or one a channel."""
+    node = network.graph.nodes[source]
+    gain = GAINS.get(type(node))
+    if gain is None:
+        return _largest(network, [source], inputs)
+    return gain(node) * _largest(network, network.sources[source], inputs)
+
+
+def _largest(network: NirNetwork, sources: Sequence[str], inputs: Values) -> float:
+    """max|x| of the sum of what some nodes send, at least the 1 of a spike."""
+    total = sum(network.values(inputs, sources).values(), torch.zeros(()))
+    return max(float(total.abs().max()), 1.0)
 
 
 def _first(differs: Bool[Tensor, "T *axes"]) -> Bool[Tensor, "T *axes"]:

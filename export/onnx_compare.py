@@ -51,7 +51,8 @@ def compare_onnx(
 
     Args:
         graph: With metadata.
-        samples: Images uint8 `[N, C, H, W]`, or frames `[T, N, C, H, W]` where it takes those.
+        samples: Images `[N, C, H, W]`, uint8 or in [0, 1], or frames `[T, N, C, H, W]` where it
+            takes those.
         batch: Samples that are run at once.
         tracker: Advanced by samples.
 
@@ -86,7 +87,7 @@ class _Comparison:
         train = self.double.encode(samples) if self.is_direct else samples.double()
         values = {self.double.input: train, **self.double.run(train)}
         layers = tuple(self._compare_layer(name, values) for name in self.single.spiking)
-        given = samples.float() / 255 if self.is_direct else samples.float()
+        given = samples.float() / 255 if samples.dtype == torch.uint8 else samples.float()
         logits, *spikes = self._answers(given)
         expected = self.single.read_out({self.single.input: train.float()})
         equal = self._unflipped(train.float(), spikes)

@@ -2,6 +2,7 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 # pyright: reportOptionalMemberAccess=false
 
+from dataclasses import replace
 from itertools import pairwise
 
 import nir
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from spikeproof.core.errors import UnsupportedNodeError
 from spikeproof.export.flips import first_flips, membranes, weight_scale
 from spikeproof.sim.gradients.estimators import estimator
 from spikeproof.sim.graph.layers import MembraneLayer, NeuronLayer
@@ -71,13 +71,33 @@ def test_scale_counts_weights_and_the_largest_input(graph, network, inputs):
     np.testing.assert_allclose(scale[:2], np.array([0.75, 3.0]) * 3)
 
 
-def test_scale_refuses_other_nodes(inputs):
-    graph = graph_of(nir.Affine(WEIGHT, np.zeros(3)))
-    graph.nodes["in"] = nir.Flatten({"input": np.array([3])}, 0, -1)
-    graph.nodes["input"] = nir.Input(np.array([3]))
-    network = NirNetwork(graph, META, dtype=torch.float64)
-    with pytest.raises(UnsupportedNodeError, match="before 'fire', got 'in' \\(Flatten\\)"):
-        weight_scale(network, "fire", inputs)
+POOL = (np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+SHAPES = {nir.SumPool2d: (1, 2, 2), nir.AvgPool2d: (1, 2, 2), nir.Flatten: (16,)}
+UNWEIGHTED = {
+    "sum": (nir.SumPool2d(*POOL), 4 * 3),
+    "mean": (nir.AvgPool2d(*POOL), 3),
+    "scale": (nir.Scale(np.array([[[-2.5]]])), 2.5 * 3),
+    "flatten": (nir.Flatten({"input": np.array([1, 4, 4])}, 0, -1), 3),
+    "integrator": (nir.I(np.full((1, 4, 4), 2.0)), 2 * (3 + 2)),
+}
+
+
+@pytest.mark.parametrize(("node", "expected"), UNWEIGHTED.values(), ids=UNWEIGHTED)
+def test_scale_of_other_nodes_is_the_weight_they_stand_for(node, expected):
+    nodes = {
+        "input": nir.Input(np.array([1, 4, 4])),
+        "in": node,
+        "fire": nir.Threshold(np.ones(1)),
+        "again": nir.Threshold(np.ones(1)),
+        "output": nir.Output(np.array(SHAPES.get(type(node), (1, 4, 4)))),
+    }
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
+    network = NirNetwork(graph, replace(META, steps=2, readout="spikes"), dtype=torch.float64)
+    x = torch.tensor([-3.0, -2.0], dtype=torch.float64).reshape(2, 1, 1, 1, 1)
+    inputs = {"input": x.expand(2, 5, 1, 4, 4)}
+    assert weight_scale(network, "fire", inputs).flatten().tolist() == [expected]
+    inputs["fire"] = network.run(inputs["input"])["fire"]
+    assert weight_scale(network, "again", inputs).flatten().tolist() == [1.0]
 
 
 def test_equal_trains_have_no_flips(network, inputs):

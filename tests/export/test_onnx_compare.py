@@ -12,7 +12,7 @@ from spikeproof.export.compare import TIE_FLOAT32
 from spikeproof.export.onnx_compare import LOGITS_CLOSE, compare_onnx
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.graph.meta import InputLattice
-from spikeproof.tests.deploy.networks import affine, chain, flatten, meta_of, random_network
+from spikeproof.tests.deploy.networks import SHAPE, affine, chain, flatten, meta_of, random_network
 
 
 def assert_equal(report, samples):
@@ -58,6 +58,20 @@ def test_foreign_neurons_equal_torch_layer_by_layer():
     meta = meta_of(reset="subtract", readout="last", input_lattice=InputLattice())
     graph = chain(nodes, shape=(1, 8, 8), out=(4,), meta=meta)
     assert_equal(compare_onnx(graph, torch.from_numpy(load("digits").test_images[:40])), 40)
+
+
+def test_neurons_behind_pools_and_scales_equal_torch_layer_by_layer():
+    rng, meta = np.random.default_rng(2), meta_of(input_lattice=None)
+    nodes = {
+        "scale": nir.Scale(rng.uniform(0.5, 2, SHAPE)),
+        "fire": nir.IF(np.full(SHAPE, 1 / meta.dt), np.full(SHAPE, 1.3)),
+        "pool": nir.AvgPool2d(np.array([2, 3]), np.array([2, 1]), np.array([0, 1])),
+        "fire2": nir.LIF(*(np.full((2, 3, 5), v) for v in (2 * meta.dt, 4.0, 0.0, 0.8))),
+        "flat": flatten((2, 3, 5)),
+        "last": affine(rng.normal(size=(4, 30)), rng.normal(size=4)),
+    }
+    images = torch.from_numpy(rng.random((6, *SHAPE)))
+    assert_equal(compare_onnx(chain(nodes, meta=meta), images), 6)
 
 
 def test_wrong_neurons_are_refused_with_layer_and_margin(monkeypatch):
