@@ -71,6 +71,10 @@ def deploy(
     for name, asked in (("finetune", finetune), ("data", data)):
         if asked is not None:
             raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
+    if onnx_sums != "integer" and not onnx:
+        raise ConfigError(
+            f"expected --onnx with --onnx-sums {onnx_sums}, got none; give it, or leave both out"
+        )
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     given |= {"integration": integration}
     frames = frames_of(model, given=given)

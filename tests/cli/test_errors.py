@@ -170,6 +170,10 @@ REFUSED = {
     "other bits": ("deploy {f}/model.nir --out out --bits 9", "2 to 8 bits a weight, got 9"),
     "other chip": ("deploy {f}/model.nir --out out --chip x", "a chip among loihi2, got 'x'"),
     "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "no --finetune, got it"),
+    "sums of no onnx": (
+        "deploy {f}/model.nir --out out --onnx-sums float32",
+        "expected --onnx with --onnx-sums float32, got none",
+    ),
     "onnx export": (
         "export {f}/digits.safetensors --out out.nir --onnx o",
         "an output that ends in .onnx, got o; name it o.onnx",
