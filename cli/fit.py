@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .options import Json, show
+from .options import Device, Json, Seed, full_float_device, show
 
 if TYPE_CHECKING:
     from ..deploy.fit import Fit
@@ -24,6 +24,8 @@ def fit(
     cost: Annotated[
         bool, typer.Option("--cost", help="Also what a bundle's golden samples cost, estimated.")
     ] = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Counts cores and chips, says how full they are, and names what does not fit and why.
@@ -39,6 +41,8 @@ def fit(
     from ..deploy.fit import fit as fitted
     from ..deploy.fit import lines, require_fit
 
+    del seed  # nothing is drawn
+    full_float_device(device)
     found = fitted(_program(network), chip_named(chip))
     report, text = found.to_json(), lines(found.to_json())
     if cost:

@@ -50,10 +50,10 @@ REFUSED = {
         "deploy {f}/bare.nir --out out --dt 1 --steps 4 --reset zero",
         "got no encoding, readout; give --encoding --readout",
     ),
-    "metadata for frames": (
-        "deploy {f}/bare.nir --out out --dt 1 --steps 4 --reset zero --encoding frames "
+    "another encoding": (
+        "deploy {f}/bare.nir --out out --dt 1 --steps 4 --reset zero --encoding poisson "
         "--readout membrane",
-        "got encoding 'frames'",
+        "got .*'poisson'",
     ),
     "other JSON": ("report {f}/wrong.json --out out.html", "expected"),
     # shapes and emptiness
@@ -62,7 +62,7 @@ REFUSED = {
         simulate("model.nir", "turned.npz", "--backend float"),
         r"expected a train \[T N 2 6 5\].*got \[1, 4, 2, 5, 6\]",
     ),
-    "frames": (simulate("bundle", "frames.npz"), "expected images for a bundle, got frames"),
+    "frames": (simulate("bundle", "frames.npz"), "expected images for this network, got frames"),
     "no images": (simulate("bundle", "empty.npz"), r"expected images uint8 .*got uint8 \[0, 6, 5"),
     "no arrays": (simulate("bundle", "nothing.npz"), "expected images or frames .*, got nothing"),
     "no arrays, net": (simulate("bundle/model.net", "nothing.npz"), "expected x or input_bias"),
@@ -76,7 +76,7 @@ REFUSED = {
     ),
     "audit data of another size": (
         AUDIT.replace("tiny", "large"),
-        r"expected images of shape \(1, 8, 8\), got \(1, 10, 10\) in large",
+        r"expected images of shape \(1, 8, 8\), got images of shape \(1, 10, 10\) in large",
     ),
     "another bundle": (
         AUDIT.replace("digits-bundle", "bundle"),
@@ -168,7 +168,10 @@ REFUSED = {
         "expected .*broken.toml, got",
     ),
     "other bits": ("deploy {f}/model.nir --out out --bits 9", "2 to 8 bits a weight, got 9"),
-    "other chip": ("deploy {f}/model.nir --out out --chip x", "a chip among loihi2, got 'x'"),
+    "other chip": (
+        "deploy {f}/model.nir --out out --chip x",
+        "a chip among loihi1, loihi2, got 'x'",
+    ),
     "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "no --finetune, got it"),
     "sums of no onnx": (
         "deploy {f}/model.nir --out out --onnx-sums float32",

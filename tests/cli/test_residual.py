@@ -22,8 +22,9 @@ def test_deploy_shows_relays_without_a_scale(spikeproof, tmp_path):
     write_nir(tmp_path / "model.nir", residual_graph())
     done = spikeproof("deploy", tmp_path / "model.nir", "--out", tmp_path / "bundle")
     assert done.code == 0
-    (row,) = [line for line in done.out.splitlines() if line.startswith("fire4_relay2 ")]
+    row, on_cores = [line for line in done.out.splitlines() if line.startswith("fire4_relay2 ")]
     assert row.split()[1:5] == ["54", "54", "0", "relay"]
+    assert on_cores.split()[2] == "1"
     assert "note: no model.net: population 'fire3' fed by" in done.out
 
 
