@@ -1,20 +1,20 @@
 """Whole events added to cells of frames, or taken away: a budget of events, spent greedily."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .attack import Attack, require_positive
+from .attack import require_positive
+from .events import EventAttack
 from .lattice import Cells
 from .trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts(Attack):
+class Counts(EventAttack):
     """Adds and takes away steps·stride events, those first that promise most.
 
         gain_i = |∂CE/∂x_i| where the change that ∂CE/∂x_i asks for is lawful, else 0
@@ -28,11 +28,6 @@ class Counts(Attack):
     """
 
     stride: int = 20
-    step_size: None = field(default=None, init=False)
-
-    is_random: ClassVar[bool] = False
-    counts_last: ClassVar[bool] = False
-    needs_frames: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,14 +1,15 @@
 """Events moved in time, none added and none taken away (Yu et al., Spike Retiming Attacks)."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .attack import Attack, require_positive
+from .attack import require_positive
+from .events import EventAttack
 from .moves import moved, ranked_moves, soft_moved, within
 from .trial import Trial
 
@@ -21,7 +22,7 @@ START = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retiming(Attack):
+class Retiming(EventAttack):
     """Moves what a cell counted, as a packet, to another step at the same place and polarity.
 
         π = softmax(p);  p ← clip(p + sign ∂[CE − 20·mean relu(n − 1)² − 10·relu(c − B)/B]/∂p, ±10)
@@ -39,11 +40,6 @@ class Retiming(Attack):
 
     norm: Norm
     limit: int
-    step_size: None = field(default=None, init=False)
-
-    is_random: ClassVar[bool] = False
-    counts_last: ClassVar[bool] = False
-    needs_frames: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

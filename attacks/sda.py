@@ -1,14 +1,14 @@
 """Sparse flips of cells: few of them, found by trying, and fewer by undoing (Lun et al., SDA)."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from .attack import Attack, require_positive
+from .attack import require_positive
+from .events import EventAttack
 from .lattice import Cells
 from .loss import margin
 from .trial import Trial
@@ -18,7 +18,7 @@ SETTLED = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SDA(Attack):
+class SDA(EventAttack):
     """Sparse dynamic attack: flips cells between empty and one event.
 
     An empty cell gains an event, any other loses all of its. Round n takes the 10·n cells, at
@@ -36,11 +36,6 @@ class SDA(Attack):
     """
 
     first: int = 10
-    step_size: None = field(default=None, init=False)
-
-    is_random: ClassVar[bool] = False
-    counts_last: ClassVar[bool] = False
-    needs_frames: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

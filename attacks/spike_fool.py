@@ -1,15 +1,15 @@
 """Few flips towards the nearest boundary: SparseFool for events (Büchel et al. 2022)."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .attack import Attack, require_positive
+from .attack import require_positive
 from .counts import lawful_signs
+from .events import EventAttack
 from .lattice import LEVELS, Cells
 from .loss import margin
 from .trial import Trial
@@ -21,7 +21,7 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpikeFool(Attack):
+class SpikeFool(EventAttack):
     """Goes to the nearest boundary by DeepFool, then across it by the fewest whole events.
 
         x_B ← x − m(x)·w/‖w‖²   repeated until m(x_B) > 0,  m = max_k≠y z_k − z_y,  w = ∇m
@@ -39,11 +39,6 @@ class SpikeFool(Attack):
 
     inner: int = 10
     most: int = 1000
-    step_size: None = field(default=None, init=False)
-
-    is_random: ClassVar[bool] = False
-    counts_last: ClassVar[bool] = False
-    needs_frames: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

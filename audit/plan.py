@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from jaxtyping import Int64, UInt8
 
 from ..attacks.lattice import LEVELS
+from ..attacks.suite import attack_named
 from ..attacks.target import Target
+from ..core.errors import ConfigError
 from ..core.progress import Tracker
 from ..core.record import versions
 from .cells import controls, members, second_looks
@@ -46,6 +49,10 @@ class Plan:
         sources: By name, networks trained apart from both, that attacks are carried over from.
         stages: By name, what lies between the float network and the chip, in order.
         trial: Images that are not audited, to rank estimators on.
+
+    Raises:
+        ConfigError: If there are more shards than samples, or the suite changes events and the
+            samples are images.
     """
 
     config: AuditConfig
@@ -55,6 +62,57 @@ class Plan:
     sources: Mapping[str, Target] = field(default_factory=dict)
     stages: Mapping[str, Target] = field(default_factory=dict)
     trial: Samples | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.samples) < self.config.shards:
+            raise ConfigError(
+                f"expected at most {len(self.samples)} shards, one a sample, got "
+                f"{self.config.shards}; ask for fewer"
+            )
+        if any(attack_named(name).needs_frames for name in self.config.attacks.attacks):
+            self.config.threat.require_cells()
+
+    @classmethod
+    def of(
+        cls,
+        config: AuditConfig,
+        *,
+        float_target: Target,
+        hardware_target: Target,
+        images: UInt8[np.ndarray, "N C H W"],
+        labels: Int64[np.ndarray, " labels"],
+        sources: Mapping[str, Target] | None = None,
+        stages: Mapping[str, Target] | None = None,
+        trial: Samples | None = None,
+        device: torch.device | str = "cpu",
+    ) -> "Plan":
+        """An audit of two models on the first samples of a test set.
+
+        Args:
+            config: What to do.
+            float_target: The float network.
+            hardware_target: The chip's integers.
+            images: Test images, in their official order.
+            labels: Their classes.
+            sources: By name, networks trained apart from both: attacks on them are carried over.
+                Their weights are known by the audit's context alone.
+            stages: By name and in order, what lies between the float network and the chip.
+            trial: Images that are not audited, to find the estimators that are strongest here.
+            device: Where the targets run.
+
+        Raises:
+            ConfigError: As the plan itself.
+            DataError: If there are fewer images than samples, or images and labels do not fit.
+        """
+        return cls(
+            config=config,
+            targets={"float": float_target, "hardware": hardware_target},
+            samples=Samples.of(images, labels, wanted=config.samples),
+            device=torch.device(device),
+            sources=sources or {},
+            stages=stages or {},
+            trial=trial,
+        )
 
     @cached_property
     def rankings(self) -> dict[str, tuple[str, ...]]:

@@ -50,6 +50,32 @@ class Samples:
         if len(np.unique(self.keys)) != len(self.keys):
             raise DataError("expected each sample once, got repeated keys; number the samples")
 
+    @classmethod
+    def of(
+        cls,
+        images: UInt8[np.ndarray, "N C H W"],
+        labels: Int64[np.ndarray, " labels"],
+        *,
+        wanted: int | None,
+    ) -> "Samples":
+        """The first images of a test set in their official order; all where `wanted` is None.
+
+        Raises:
+            DataError: If there are fewer, or images and labels do not fit.
+        """
+        wanted = len(images) if wanted is None else wanted
+        if wanted > len(images):
+            raise DataError(
+                f"expected at least {wanted} test images, got {len(images)}; ask for fewer samples"
+            )
+        if len(images) != len(labels):
+            raise DataError(
+                f"expected one label an image, got {len(images)} images and {len(labels)} labels; "
+                "check the data"
+            )
+        keys = np.arange(wanted, dtype=np.int64)
+        return cls(images=images[:wanted], labels=labels[:wanted], keys=keys)
+
     def __len__(self) -> int:
         return len(self.keys)
 

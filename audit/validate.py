@@ -5,23 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Int64, UInt8
-
-from ..attacks.suite import attack_named
-from ..attacks.target import Target
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError
 from ..core.files import check_writable, read_json, sha256, write_json
 from ..core.progress import SILENT, Tracker
 from ..core.record import versions
-from .config import CURVE_ATTACK, AuditConfig
+from .config import CURVE_ATTACK
 from .examples import examples
 from .journal import Journal, fingerprint, sealed, write_table
 from .plan import Plan
 from .rates import RateMeter
 from .remarks import remarks
-from .samples import Samples
 from .schema import FORMAT, check
 from .summary import summarize
 from .verdict import MATCHES, verdict
@@ -42,62 +35,32 @@ class AuditResult:
 
 
 def run(
-    config: AuditConfig,
+    plan: Plan,
     *,
-    float_target: Target,
-    hardware_target: Target,
-    images: UInt8[np.ndarray, "N C H W"],
-    labels: Int64[np.ndarray, " labels"],
     out: Path,
     context: Mapping[str, Any],
     rates: Mapping[str, RateMeter] | None = None,
-    sources: Mapping[str, Target] | None = None,
-    stages: Mapping[str, Target] | None = None,
-    trial: Samples | None = None,
     resume: bool = False,
-    device: torch.device | str = "cpu",
     tracker: Tracker = SILENT,
 ) -> AuditResult:
-    """Audits two models on the first samples of a test set.
+    """Audits two models.
 
     Args:
-        config: What to do.
-        float_target: The float network.
-        hardware_target: The chip's integers.
-        images: Test images, in their official order.
-        labels: Their classes.
+        plan: What to do, to which models, with which samples.
         out: Where audit.json goes; `.parquet` beside it holds every sample's results, and a folder
             `.parts` what an unfinished audit has done.
         context: Written into audit.json and part of its identity: names of network and data,
             hashes of both models and of the data. Weights are known by these hashes alone.
         rates: For "float" and "hardware", what measures spike rates of clean images.
-        sources: By name, networks trained apart from both: attacks on them are carried over. Their
-            weights, too, are known by the context alone.
-        stages: By name and in order, what lies between the float network and the chip.
-        trial: Images that are not audited, to find the estimators that are strongest here.
         resume: Whether to go on with the parts of an earlier run of the same audit, or to return
             it where it is finished. Without it a finished audit is replaced.
-        device: Where the targets run.
         tracker: Shows progress.
 
     Raises:
         ConfigError: If there are results of another audit to resume, or parts and no `resume`, or
-            a table that no audit stands beside, or a target lacks an estimator, or
-            the suite changes events and the samples are images.
-        DataError: If there are fewer images than samples, or images and labels do not fit.
+            a table that no audit stands beside, or a target lacks an estimator.
     """
-    if any(attack_named(name).needs_frames for name in config.attacks.attacks):
-        config.threat.require_cells()
-    plan = Plan(
-        config=config,
-        targets={"float": float_target, "hardware": hardware_target},
-        samples=_samples(config, images, labels),
-        device=torch.device(device),
-        sources=sources or {},
-        stages=stages or {},
-        trial=trial,
-    )
-    identity = plan.identity(context)
+    config, identity = plan.config, plan.identity(context)
     if resume and out.exists() and not parts_of(out).exists():
         return _finished(out, fingerprint(identity))
     journal = _journal(out, identity, resume=resume)
@@ -131,36 +94,20 @@ def run(
 
 
 def run_shard(
-    config: AuditConfig,
+    plan: Plan,
     *,
     shard: int,
-    float_target: Target,
-    hardware_target: Target,
-    images: UInt8[np.ndarray, "N C H W"],
-    labels: Int64[np.ndarray, " labels"],
     out: Path,
     context: Mapping[str, Any],
-    sources: Mapping[str, Target] | None = None,
-    stages: Mapping[str, Target] | None = None,
-    trial: Samples | None = None,
-    device: torch.device | str = "cpu",
     tracker: Tracker = SILENT,
 ) -> int:
     """Does one shard, beside other processes that do others; `run` with `resume` collects them.
 
     Args:
-        config: As of `run`, like all that follows.
+        plan: Of the whole audit.
         shard: Which one, from 0. If it was begun before, that is gone on with.
-        float_target: The float network.
-        hardware_target: The chip's integers.
-        images: Test images.
-        labels: Their classes.
         out: Where `run` will write: the parts lie beside it.
         context: Of the whole audit.
-        sources: Networks trained apart.
-        stages: What lies between both models.
-        trial: Images that are not audited.
-        device: Where the targets run.
         tracker: Shows progress.
 
     Returns:
@@ -168,22 +115,13 @@ def run_shard(
 
     Raises:
         ConfigError: If there is no such shard, or what `run` raises.
-        DataError: As `run`.
     """
-    if not 0 <= shard < config.shards:
+    shards = plan.config.shards
+    if not 0 <= shard < shards:
         raise ConfigError(
-            f"expected a shard in 0..{config.shards - 1}, got {shard}; count from 0, or raise "
+            f"expected a shard in 0..{shards - 1}, got {shard}; count from 0, or raise "
             "the number of shards"
         )
-    plan = Plan(
-        config=config,
-        targets={"float": float_target, "hardware": hardware_target},
-        samples=_samples(config, images, labels),
-        device=torch.device(device),
-        sources=sources or {},
-        stages=stages or {},
-        trial=trial,
-    )
     journal = _journal(out, plan.identity(context), resume=True)
     plan.measure(journal, tracker, only=shard)
     return len(plan.missing(journal))
@@ -212,26 +150,6 @@ def samples_of(out: Path) -> Path:
 def parts_of(out: Path) -> Path:
     """The folder that an unfinished audit keeps beside its output."""
     return out.with_suffix(".parts")
-
-
-def _samples(config: AuditConfig, images: np.ndarray, labels: np.ndarray) -> Samples:
-    wanted = len(images) if config.samples is None else config.samples
-    if wanted > len(images):
-        raise DataError(
-            f"expected at least {wanted} test images, got {len(images)}; ask for fewer samples"
-        )
-    if wanted < config.shards:
-        raise ConfigError(
-            f"expected at most {wanted} shards, one a sample, got {config.shards}; ask for fewer"
-        )
-    if len(images) != len(labels):
-        raise DataError(
-            f"expected one label an image, got {len(images)} images and {len(labels)} labels; "
-            "check the data"
-        )
-    return Samples(
-        images=images[:wanted], labels=labels[:wanted], keys=np.arange(wanted, dtype=np.int64)
-    )
 
 
 def _setup(plan: Plan) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from harness import Goal, one_thread, report
 
 from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.rules import RULES
 from spikeproof.audit.validate import run
 from spikeproof.datasets.images import ImageData, load
@@ -37,11 +38,13 @@ def audited(data: ImageData, pair: tuple[Any, Any], *, epsilon: float, part: int
     chosen = slice(part * SAMPLES, (part + 1) * SAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         return run(
-            AuditConfig(epsilon=epsilon, batch_size=SAMPLES, curve=CURVE, continuous=False),
-            float_target=pair[0],
-            hardware_target=pair[1],
-            images=data.test_images[chosen],
-            labels=data.test_labels[chosen],
+            Plan.of(
+                AuditConfig(epsilon=epsilon, batch_size=SAMPLES, curve=CURVE, continuous=False),
+                float_target=pair[0],
+                hardware_target=pair[1],
+                images=data.test_images[chosen],
+                labels=data.test_labels[chosen],
+            ),
             out=Path(folder) / "audit.json",
             context={},
         ).audit

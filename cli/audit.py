@@ -67,6 +67,7 @@ def audit(
         load_deployed,
         trial_images,
     )
+    from ..audit.plan import Plan
     from ..audit.sources import load_sources
     from ..audit.validate import run, run_shard
     from ..datasets.images import load
@@ -97,29 +98,30 @@ def audit(
     read = load(data, frames=frames, tracker=tracker)
     check_data(deployed, read, config)
     apart = load_sources(source, checkpoint, device=used) if source else None
-    question: dict[str, Any] = {
-        "float_target": deployed.float_target,
-        "hardware_target": deployed.hardware_target,
-        "images": read.test_images,
-        "labels": read.test_labels,
-        "out": out,
-        "context": {
-            **deployed.context,
-            **data_context(read, frames),
-            **({} if apart is None else apart.context),
-        },
-        "sources": {} if apart is None else apart.targets,
-        "stages": deployed.stages,
-        "trial": trial_images(read, seed=seed),
-        "device": used,
-        "tracker": tracker,
+    plan = Plan.of(
+        config,
+        float_target=deployed.float_target,
+        hardware_target=deployed.hardware_target,
+        images=read.test_images,
+        labels=read.test_labels,
+        sources={} if apart is None else apart.targets,
+        stages=deployed.stages,
+        trial=trial_images(read, seed=seed),
+        device=used,
+    )
+    context = {
+        **deployed.context,
+        **data_context(read, frames),
+        **({} if apart is None else apart.context),
     }
     if shard is not None:
-        left = run_shard(config, shard=shard, **question)
+        left = run_shard(plan, shard=shard, out=out, context=context, tracker=tracker)
         said = f"{left} of {shards} shards left" if left else "all shards done: run with --resume"
         show({"shard": shard, "left": left}, as_json=json, lines=[f"shard {shard} done, {said}"])
         return
-    result = run(config, rates=deployed.rates, resume=resume, **question)
+    result = run(
+        plan, out=out, context=context, rates=deployed.rates, resume=resume, tracker=tracker
+    )
     show(
         result.audit,
         as_json=json,

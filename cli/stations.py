@@ -151,6 +151,7 @@ class Stations:
     def _audit(self, data: "ImageData") -> "AuditResult":
         from ..audit.config import AuditConfig
         from ..audit.deployed import data_context, load_deployed
+        from ..audit.plan import Plan
         from ..audit.report.render import render
         from ..audit.validate import parts_of, run
         from ..core.files import write_text
@@ -158,24 +159,26 @@ class Stations:
         deployed = load_deployed(self.folder / "checkpoint", self.bundle, device=self.device)
         out = self.folder / "audit.json"
         result = run(
-            AuditConfig(
-                suite="quick",
-                epsilon=EPSILON,
-                seed=self.seed,
-                samples=SAMPLES,
-                batch_size=BATCH,
-                curve=CURVE,
-                curve_samples=CURVE_SAMPLES,
+            Plan.of(
+                AuditConfig(
+                    suite="quick",
+                    epsilon=EPSILON,
+                    seed=self.seed,
+                    samples=SAMPLES,
+                    batch_size=BATCH,
+                    curve=CURVE,
+                    curve_samples=CURVE_SAMPLES,
+                ),
+                float_target=deployed.float_target,
+                hardware_target=deployed.hardware_target,
+                images=data.test_images,
+                labels=data.test_labels,
+                device=self.device,
             ),
-            float_target=deployed.float_target,
-            hardware_target=deployed.hardware_target,
-            images=data.test_images,
-            labels=data.test_labels,
             out=out,
             context={**deployed.context, **data_context(data), "method": self.label},
             rates=deployed.rates,
             resume=parts_of(out).exists(),
-            device=self.device,
         )
         write_text(self.folder / "report.html", render(result.audit))
         return result

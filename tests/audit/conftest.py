@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spikeproof.attacks.target import Target
 from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.samples import Samples
 from spikeproof.audit.validate import AuditResult, run
 
@@ -98,23 +99,20 @@ def audited(tmp_path: Path, samples: Samples) -> Callable[..., AuditResult]:
     """Runs an audit of two toys; `config` holds what differs from a small default one."""
 
     def audit(float_target: Target, chip_target: Target, **options: Any) -> AuditResult:
-        arguments = {
-            "images": samples.images,
-            "labels": samples.labels,
-            "out": tmp_path / "audit.json",
-            "context": {"network": "toys"},
+        own = {
+            name: options.pop(name)
+            for name in ("images", "labels", "out", "context", "resume", "rates")
+            if name in options
         }
-        own = {name: options.pop(name) for name in [*arguments, "resume"] if name in options}
-        rates = options.pop("rates", None)
         defaults = {"batch_size": 32, "curve": (0, 8, 255), "continuous": False}
-        config = AuditConfig(**{**defaults, **options})
-        return run(
-            config,
+        plan = Plan.of(
+            AuditConfig(**{**defaults, **options}),
             float_target=float_target,
             hardware_target=chip_target,
-            rates=rates,
-            **{**arguments, **own},
+            images=own.pop("images", samples.images),
+            labels=own.pop("labels", samples.labels),
         )
+        return run(plan, **{"out": tmp_path / "audit.json", "context": {"network": "toys"}, **own})
 
     return audit
 
@@ -125,11 +123,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     images, labels = images_of(MARGINS)
     rates = {"conv1": 0.125, "relay": 0.25}
     result = run(
-        AuditConfig(batch_size=16, curve=(0, 4, 8, 16, 64, 255)),
-        float_target=RowToy(0, "float toy"),
-        hardware_target=RowToy(1, "chip toy"),
-        images=images,
-        labels=labels,
+        Plan.of(
+            AuditConfig(batch_size=16, curve=(0, 4, 8, 16, 64, 255)),
+            float_target=RowToy(0, "float toy"),
+            hardware_target=RowToy(1, "chip toy"),
+            images=images,
+            labels=labels,
+        ),
         out=tmp_path_factory.mktemp("finished") / "audit.json",
         context={"network": "toys", "bundle": {"model.net": "ab" * 32}},
         rates={"float": lambda x: {"conv1": 0.1875}, "hardware": lambda x: rates},

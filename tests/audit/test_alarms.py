@@ -8,6 +8,7 @@ from spikeproof.audit.alarms import alarms
 from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.evidence import Evidence
 from spikeproof.audit.ledger import Ledger
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.rules import RULES
 from spikeproof.audit.validate import run
 from spikeproof.tests.audit.conftest import MARGINS, RowToy, images_of
@@ -71,11 +72,13 @@ def evidence(tmp_path_factory):
     config = AuditConfig(batch_size=30, curve=(8,), continuous=False)
     out = tmp_path_factory.mktemp("evidence") / "audit.json"
     found = run(
-        config,
-        float_target=RowToy(0, "float"),
-        hardware_target=RowToy(1, "chip"),
-        images=images,
-        labels=labels,
+        Plan.of(
+            config,
+            float_target=RowToy(0, "float"),
+            hardware_target=RowToy(1, "chip"),
+            images=images,
+            labels=labels,
+        ),
         out=out,
         context={},
     )

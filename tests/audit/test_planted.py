@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.validate import run
 from spikeproof.datasets.images import load
 from spikeproof.tests.audit.planted import Planted, trained
@@ -30,11 +31,13 @@ def audit(digits, network, tmp_path):
         model = Planted(network, mask)
         config = AuditConfig(epsilon=0.1, batch_size=N, curve=(0, 25, 128, 255), continuous=False)
         return run(
-            config,
-            float_target=model,
-            hardware_target=model,
-            images=digits.test_images[:N],
-            labels=digits.test_labels[:N],
+            Plan.of(
+                config,
+                float_target=model,
+                hardware_target=model,
+                images=digits.test_images[:N],
+                labels=digits.test_labels[:N],
+            ),
             out=tmp_path / "audit.json",
             context={},
         ).audit

@@ -12,6 +12,7 @@ import torch
 
 from spikeproof.attacks.target import FunctionTarget
 from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.validate import run
 
 OPTIONS = {"batch_size": 8, "curve": (0, 8), "estimators": ("exact",), "restarts": 8}
@@ -47,11 +48,13 @@ def kill_one_worker(killed):
 def audit(engine, shards, out, target):
     images = np.random.default_rng(0).integers(0, 256, (48, 1, 8, 8), dtype=np.uint8)
     return run(
-        AuditConfig(**OPTIONS, engine=engine, shards=shards),
-        float_target=target,
-        hardware_target=target,
-        images=images,
-        labels=np.arange(48, dtype=np.int64) % 3,
+        Plan.of(
+            AuditConfig(**OPTIONS, engine=engine, shards=shards),
+            float_target=target,
+            hardware_target=target,
+            images=images,
+            labels=np.arange(48, dtype=np.int64) % 3,
+        ),
         out=out,
         context={},
     )

@@ -10,6 +10,7 @@ from spikeproof.attacks.lattice import LEVELS, ThreatModel
 from spikeproof.attacks.suite import SUITES, attack_named
 from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.deployed import cells_of, data_context, load_deployed
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.report.render import render
 from spikeproof.audit.validate import run
 from spikeproof.core.axes import frames_to_stacks
@@ -107,11 +108,13 @@ def audit(deployed, stacks, tmp_path_factory):
     )
     context = {**models.context, "data": "nmnist", "frames": FRAMES.to_dict()}
     return run(
-        config,
-        float_target=models.float_target,
-        hardware_target=models.hardware_target,
-        images=stacks,
-        labels=labels.astype(np.int64),
+        Plan.of(
+            config,
+            float_target=models.float_target,
+            hardware_target=models.hardware_target,
+            images=stacks,
+            labels=labels.astype(np.int64),
+        ),
         out=out,
         context=context,
     ).audit
@@ -148,11 +151,13 @@ def test_suites_of_events_refuse_images(deployed, stacks, tmp_path):
     models, _ = deployed
     with pytest.raises(ConfigError, match="expected frames of events, got images"):
         run(
-            AuditConfig(suite="events"),
-            float_target=models.float_target,
-            hardware_target=models.hardware_target,
-            images=stacks,
-            labels=np.zeros(COUNT, np.int64),
+            Plan.of(
+                AuditConfig(suite="events"),
+                float_target=models.float_target,
+                hardware_target=models.hardware_target,
+                images=stacks,
+                labels=np.zeros(COUNT, np.int64),
+            ),
             out=tmp_path / "audit.json",
             context={},
         )

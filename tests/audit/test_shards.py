@@ -7,6 +7,7 @@ import pytest
 from spikeproof.attacks.suite import SUITES, Suite, Wave
 from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.journal import Journal
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.validate import run_shard
 from spikeproof.core.errors import ConfigError, MissingAbilityError
 
@@ -74,16 +75,16 @@ def test_a_finished_shard_is_not_done_again(
 def test_shards_that_others_did_are_collected(
     audited, float_toy, chip_toy, whole, samples, tmp_path
 ):
-    config = AuditConfig(**SMALL, shards=2, continuous=False)
-    question = {
-        "float_target": float_toy,
-        "hardware_target": chip_toy,
-        "images": samples.images,
-        "labels": samples.labels,
-        "out": tmp_path / "parts.json",
-        "context": {"network": "toys"},
-    }
-    assert [run_shard(config, shard=k, **question) for k in (1, 0)] == [1, 0]
+    out, config = tmp_path / "parts.json", AuditConfig(**SMALL, shards=2, continuous=False)
+    plan = Plan.of(
+        config,
+        float_target=float_toy,
+        hardware_target=chip_toy,
+        images=samples.images,
+        labels=samples.labels,
+    )
+    context = {"network": "toys"}
+    assert [run_shard(plan, shard=k, out=out, context=context) for k in (1, 0)] == [1, 0]
     float_toy.calls.clear()
     found = audited(
         float_toy, chip_toy, **SMALL, shards=2, out=tmp_path / "parts.json", resume=True
@@ -95,12 +96,14 @@ def test_shards_that_others_did_are_collected(
 def test_a_shard_that_is_not_there_is_refused(samples, float_toy, chip_toy, tmp_path):
     with pytest.raises(ConfigError, match=r"a shard in 0\.\.1, got 2; count from 0"):
         run_shard(
-            AuditConfig(shards=2),
+            Plan.of(
+                AuditConfig(shards=2),
+                float_target=float_toy,
+                hardware_target=chip_toy,
+                images=samples.images,
+                labels=samples.labels,
+            ),
             shard=2,
-            float_target=float_toy,
-            hardware_target=chip_toy,
-            images=samples.images,
-            labels=samples.labels,
             out=tmp_path / "a.json",
             context={},
         )

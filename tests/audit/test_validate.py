@@ -8,6 +8,7 @@ import torch
 from spikeproof.attacks.target import FunctionTarget
 from spikeproof.audit import plan
 from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.plan import Plan
 from spikeproof.audit.validate import run
 from spikeproof.core.errors import ConfigError, DataError
 
@@ -248,11 +249,13 @@ def test_convolutions_give_the_same_rows_in_any_order(samples, tmp_path):
 
     def robust(count):
         result = run(
-            AuditConfig(batch_size=12, curve=(0, 2), continuous=False, samples=count),
-            float_target=target,
-            hardware_target=target,
-            images=noisy,
-            labels=samples.labels,
+            Plan.of(
+                AuditConfig(batch_size=12, curve=(0, 2), continuous=False, samples=count),
+                float_target=target,
+                hardware_target=target,
+                images=noisy,
+                labels=samples.labels,
+            ),
             out=tmp_path / f"{count}.json",
             context={},
         )
