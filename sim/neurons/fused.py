@@ -9,9 +9,12 @@ from torch import Tensor
 from ..gradients.estimators import Estimator
 from ..gradients.through_time import through_time
 
-BLOCK = 32768
-"""Neurons that a CPU's second-level cache holds, with all that their gradient needs. As many as
-torch gives to one thread: to share a block costs more than it saves, far more on a busy machine."""
+SHARED_BLOCK = 32768
+"""Neurons that torch leaves to one thread of several: to share a block costs more than it saves,
+far more on a busy machine."""
+LONE_BLOCK = 2 * SHARED_BLOCK
+"""Neurons that a CPU's second-level cache holds, with all that their gradient needs, where there is
+one thread only: fewer calls for as much work."""
 
 
 class Fused:
@@ -78,7 +81,10 @@ def _advance(
 def _blocks(rows: Tensor) -> Iterator[slice]:
     """Parts of the neurons, each through all steps before the next; on a GPU one of all."""
     count = rows.shape[1]
-    size = BLOCK if rows.device.type == "cpu" else max(count, 1)
+    if rows.device.type == "cpu":
+        size = LONE_BLOCK if torch.get_num_threads() == 1 else SHARED_BLOCK
+    else:
+        size = max(count, 1)
     return (slice(start, start + size) for start in range(0, count, size))
 
 

@@ -196,7 +196,8 @@ def test_blocks_of_neurons_change_nothing(monkeypatch):
     x, each = drive(6, 5, 7), estimator("triangle")
     theta = torch.linspace(0.5, 2.0, 7, dtype=x.dtype)
     whole = gradient(integrate_and_fire(x, theta=theta, decay=0.8, estimator=each), x)
-    monkeypatch.setattr(neuron_fused, "BLOCK", 4)
+    for name in ("SHARED_BLOCK", "LONE_BLOCK"):
+        monkeypatch.setattr(neuron_fused, name, 4)
     assert torch.equal(
         gradient(integrate_and_fire(x, theta=theta, decay=0.8, estimator=each), x), whole
     )
