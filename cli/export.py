@@ -26,6 +26,7 @@ def export(
     import numpy as np
     import torch
 
+    from ..core.files import check_writable
     from ..core.randomness import generator
     from ..core.record import write_record
     from ..datasets.images import load
@@ -41,6 +42,9 @@ def export(
     if onnx is not None:
         check_suffix(onnx, ".onnx")
         require_onnx()
+    for path in (out, onnx):  # so that one file is not left without the other
+        if path is not None:
+            check_writable(path)
     network = load_checkpoint(checkpoint)
     config, tracker = network.config, RichTracker()
     if data is None:

@@ -112,6 +112,10 @@ def read_layout(path: Path, layout: Layout) -> ImageData:
 
 
 def _locate(path: Path, layout: Layout) -> tuple[Path, Callable[[Path, Layout], Files]]:
+    if path.suffix == ".npz":
+        raise DataError(
+            f"expected {layout.folder} or {layout.archive}, got {path}; name it npz:{path}"
+        )
     if path.is_file():
         return path, _read_archive
     for folder in (path, path / layout.folder):

@@ -97,6 +97,7 @@ def _fitting(
     first = scale
     while scale > first / 16:
         for found in _candidates(layer, scale, precision):
+            _require_a_weight(found, layer, precision)
             program = _program(network, (*before, found))
             if certificate(program, found.population, steps=network.meta.steps).holds:
                 return found
@@ -105,6 +106,20 @@ def _fitting(
         f"expected population {layer.name!r} to fit its registers, got overflow down to scale "
         f"{scale:.4g}; its weights are too uneven for {precision.bits} bits"
     )
+
+
+def _require_a_weight(found: _Quantized, layer: FloatLayer, precision: Precision) -> None:
+    """Refuses a population that its rounded weights would silence.
+
+    Raises:
+        RangeError: If all of them are zero.
+    """
+    if not any(synapse.weight.any() for synapse in found.synapses):
+        raise RangeError(
+            f"expected population {layer.name!r} to keep a weight, got zeros only at scale "
+            f"{found.scale:.4g}, which its bias and threshold leave to {precision.bits} bits; give "
+            "it more bits, or a smaller bias"
+        )
 
 
 def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_Quantized]:

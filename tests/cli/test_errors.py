@@ -177,6 +177,10 @@ REFUSED = {
         "deploy {f}/model.nir --out out --onnx-sums float32",
         "expected --onnx with --onnx-sums float32, got none",
     ),
+    "onnx of an export to nowhere": (
+        "export {f}/digits.safetensors --out out.nir --onnx {f}/file/out.onnx",
+        "file",
+    ),
     "onnx export": (
         "export {f}/digits.safetensors --out out.nir --onnx o",
         "an output that ends in .onnx, got o; name it o.onnx",

@@ -13,6 +13,11 @@ from spikeproof.datasets.cifar import read_cifar10, read_cifar100
 BATCHES, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 
 
+def test_an_npz_file_is_pointed_to_its_own_kind(tmp_path):
+    with pytest.raises(DataError, match=f"name it npz:{tmp_path}/a.npz"):
+        read_cifar10(tmp_path / "a.npz")
+
+
 def test_cifar10_keeps_batch_order(write_folder, cifar10_files):
     data = read_cifar10(write_folder(BATCHES, cifar10_files))
     assert data.train_labels.tolist() == [index % 10 for index in range(20)]

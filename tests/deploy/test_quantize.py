@@ -170,6 +170,18 @@ def test_membrane_that_might_be_clipped_is_read_at_every_step(sign):
     torch.testing.assert_close(read, logits, rtol=0, atol=1e-4)
 
 
+def test_bias_that_leaves_no_scale_for_weights_is_refused():
+    weight = np.full((5, 240), 1e-4)
+    nodes = {
+        "flat": flatten((2, 12, 10)),
+        "dense": affine(weight, np.full(5, 1e3)),
+        "fire": integrate((5,), 1.0),
+        "last": affine(np.eye(4, 5) - 0.5),
+    }
+    with pytest.raises(RangeError, match="population 'fire' to keep a weight, got zeros only"):
+        quantized(chain(nodes, shape=(2, 12, 10)))
+
+
 def test_network_that_fits_at_no_scale_is_refused():
     weight = np.random.default_rng(0).choice([-1.0, 1.0], (5, 2, 12, 10)).reshape(5, 240)
     nodes = {

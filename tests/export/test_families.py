@@ -156,7 +156,7 @@ def test_family_of_published_size_survives_the_file(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_onnx_of_a_family_equals_torch(family, neurons, batch, shared, results):
     config = replace(FAMILIES[family], **NEURONS[neurons])
-    samples = real(config, shared, 25)
+    samples = real(config, shared, 32)
     report = compare_onnx(to_nir(firing(config, samples)), samples, batch=batch)
     assert min(layer.rate for layer in report.layers) > 0.005
     assert max(layer.margin for layer in report.layers) <= 1e-5
