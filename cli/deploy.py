@@ -36,6 +36,12 @@ def deploy(
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the integers as model.onnx.")
     ] = False,
+    golden: Annotated[
+        int, typer.Option(help="Golden samples that the bundle holds, for `verify`.", min=1)
+    ] = 16,
+    c99: Annotated[
+        bool, typer.Option("--c99", help="Also write the integers as C99, without a library.")
+    ] = False,
     onnx_sums: Annotated[
         Sums, typer.Option(help="What sums in it: integer operators, or float32 where exact.")
     ] = "integer",
@@ -86,12 +92,16 @@ def deploy(
             search=SearchConfig(epsilon=radius(epsilon, frames), seed=seed),
             allow_approximation=allow_approximation,
             onnx=onnx_sums if onnx else None,
+            c99=c99,
+            golden=golden,
             require_fit=must_fit,
         ),
         model,
         out,
         given=given,
-        calibration=None if calibrate is None else held_out(calibrate, seed=seed, frames=frames),
+        calibration=None
+        if calibrate is None
+        else held_out(calibrate, seed=seed, count=max(128, golden), frames=frames),
         tracker=RichTracker(),
     )
     show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
@@ -127,7 +137,14 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
         for p in report["populations"]
     ]
     remarks = [f"note: {remark}" for remark in report["remarks"]]
-    return [f"wrote {out}", header, *rows, *remarks, *fit_lines(report["fit"])]
+    return [f"wrote {out}", header, *rows, *remarks, *fit_lines(report["fit"]), *_memory(report)]
+
+
+def _memory(report: dict[str, Any]) -> list[str]:
+    if "c99" not in report:
+        return []
+    constants, ram = report["c99"]["constant_bytes"], report["c99"]["ram_bytes"]
+    return [f"C99: {constants:,} bytes of constants beside the code, {ram:,} bytes of memory"]
 
 
 def _scale(population: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """A bundle: everything needed to run a deployed network and to check that it runs right."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from ..core.errors import FormatError, NotEqualError
 from ..core.files import read_json, sha256, write_bytes, write_json, write_text
 from ..core.record import versions
+from ..export.c99.generate import SOURCE
 from ..sim.graph.meta import REQUIRED
 from ..sim.netx.write import why_not_netx, write_netx
 from ..sim.program import Program
@@ -51,6 +53,11 @@ class Bundle:
         return path if path.is_file() else None
 
     @property
+    def has_c99(self) -> bool:
+        """Whether it holds the integers as C, too."""
+        return (self.path / SOURCE).is_file()
+
+    @property
     def nir(self) -> Path:
         """The float network it was made from."""
         return self.path / NIR
@@ -69,12 +76,12 @@ def write_bundle(
     found: Golden,
     chip: dict[str, object],
     manifest: dict[str, object],
-    onnx: bytes | None = None,
+    runtimes: Mapping[str, bytes],
 ) -> None:
     """Fills an empty folder and seals it; equal inputs give equal bytes.
 
-    A program with branches has no `.net` file: the manifest says why. `onnx` are the integers as
-    `model.onnx`, where that is wanted.
+    A program with branches has no `.net` file: the manifest says why. `runtimes` are files by
+    name that run the integers elsewhere: ONNX, C99.
     """
     shutil.copyfile(nir_file, folder / NIR)
     without_net = why_not_netx(program)
@@ -82,8 +89,8 @@ def write_bundle(
         write_netx(folder / NET, program)
     write_program(folder / PROGRAM, program)
     write_golden(folder, program, found)
-    if onnx is not None:
-        write_bytes(folder / ONNX, onnx)
+    for name, content in runtimes.items():
+        write_bytes(folder / name, content)
     write_json(folder / CHIP, chip)
     stated = {"without_net": without_net or None, "versions": versions()}
     write_json(folder / MANIFEST, manifest | stated)
@@ -127,14 +134,17 @@ def check_sums(folder: Path) -> int:
     found = {path.name: path for path in _content(folder)}
     for name in sorted(stated.keys() | found.keys()):
         if name not in found:
-            raise NotEqualError(f"expected {name} in {folder}, got no such file; deploy again")
+            raise NotEqualError(
+                f"expected {name} in {folder}, got no such file, which {SUMS} lists; deploy again"
+            )
         if name not in stated:
             raise NotEqualError(
                 f"expected only sealed files in {folder}, got {name}; remove it or deploy again"
             )
         if not found[name].is_file() or sha256(found[name]) != stated[name]:
             raise NotEqualError(
-                f"expected {name} in {folder} as it was sealed, got other bytes; deploy again"
+                f"expected {name} in {folder} as it was sealed, got other bytes than {SUMS} "
+                "states; deploy again"
             )
     return len(stated)
 

@@ -13,6 +13,8 @@ from ..core.files import atomic_folder, sha256
 from ..core.progress import SILENT, Tracker
 from ..core.randomness import generator
 from ..datasets.frames import POLARITIES, FrameConfig
+from ..export.c99.build import c99_files
+from ..export.c99.generate import sizes
 from ..export.integer_sums import Sums
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import checked_onnx
@@ -21,7 +23,7 @@ from ..sim.graph.file import read_nir
 from ..sim.graph.meta import InputFrames, read_meta
 from ..sim.graph.network import NirNetwork
 from ..sim.program import Program
-from .bundle import SUMS, write_bundle
+from .bundle import ONNX, SUMS, write_bundle
 from .certify import Certificate, certify, require
 from .chip import chip_report
 from .chip_file import chip_named
@@ -47,6 +49,7 @@ class DeployConfig:
         allow_approximation: Whether neurons may differ from what the file says; what does is
             listed in the chip report.
         onnx: How `model.onnx` sums, `integer` or `float32`; None for no such file.
+        c99: Whether to write the integers as C, too.
         require_fit: Whether to refuse what does not fit the chip.
     """
 
@@ -57,6 +60,7 @@ class DeployConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     allow_approximation: bool = False
     onnx: Sums | None = None
+    c99: bool = False
     require_fit: bool = False
 
     def __post_init__(self) -> None:
@@ -145,7 +149,6 @@ def _fill(
         require_fit(fitted)
     images = _golden_images(made.program, config, calibration)
     found = golden(made.program, images, dt=made.network.meta.dt)
-    model = checked_onnx(made.program, images, how=config.onnx) if config.onnx else None
     report = chip_report(
         made.program,
         chip,
@@ -156,6 +159,8 @@ def _fill(
         approximations=[str(found) for found in made.network.approximations],
         silent=_silent(made.network, found),
     )
+    if config.c99:
+        report |= {"c99": sizes(made.program)}
     write_bundle(
         folder,
         nir_file=nir_file,
@@ -163,9 +168,19 @@ def _fill(
         found=found,
         chip=report,
         manifest=_manifest(config, nir_file, made, calibration),
-        onnx=model,
+        runtimes=_runtimes(config, made.program, images),
     )
     return report
+
+
+def _runtimes(config: DeployConfig, program: Program, images: np.ndarray) -> dict[str, bytes]:
+    """Files that run the integers where there is no spikeproof, by name."""
+    files: dict[str, bytes] = {}
+    if config.onnx:
+        files[ONNX] = checked_onnx(program, images, how=config.onnx)
+    if config.c99:
+        files |= c99_files(program, images)
+    return files
 
 
 def _silent(network: FloatNetwork, found: Golden) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.errors import MissingAbilityError, NotEqualError
 from ..core.progress import SILENT, Tracker
+from ..export.c99.build import require_equal as require_equal_c99
 from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import require_equal
 from ..sim.arrays import read_arrays
@@ -49,6 +50,7 @@ def verify_bundle(
         Check(name="trace", detail=f"{values} values of golden.nir as nir reads them, equal"),
         _float(bundle, samples, arrays, tracker),
         *_onnx(bundle, images),
+        *_c99(bundle, images),
     ]
     obstacle = lava_status().reason
     if obstacle:
@@ -96,3 +98,14 @@ def _onnx(bundle: Bundle, images: np.ndarray) -> list[Check]:
         return [Check(name="onnx", detail=f"not run: {error}", was_run=False)]
     values = require_equal(bundle.program, bundle.onnx, images)
     return [Check(name="onnx", detail=f"{len(images)} golden samples, {values} logits equal")]
+
+
+def _c99(bundle: Bundle, images: np.ndarray) -> list[Check]:
+    """The C files, where the bundle has some and this machine a compiler."""
+    if not bundle.has_c99:
+        return []
+    try:
+        lines = require_equal_c99(bundle.path, bundle.program, images)
+    except MissingAbilityError as error:
+        return [Check(name="c99", detail=f"not run: {error}", was_run=False)]
+    return [Check(name="c99", detail=f"compiled; {lines} golden samples, every reading equal")]

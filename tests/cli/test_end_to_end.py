@@ -10,6 +10,7 @@ import pytest
 from spikeproof.audit.schema import check
 from spikeproof.audit.verdict import sentences
 from spikeproof.deploy.bundle import read_bundle
+from spikeproof.export.c99.build import compiler
 
 SAMPLES = 16
 
@@ -56,3 +57,21 @@ def test_network_goes_all_the_way(spikeproof, tmp_path, monkeypatch):
         "report.html",
         "run",
     ]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.skipif(compiler() is None, reason="NO C COMPILER: C99 is not compared")
+def test_c_onnx_lava_and_the_twin_give_the_same_logits(spikeproof, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("--data", "digits", "--out", "run", "--set", "epochs=4")
+    assert spikeproof("train", "--preset", "digits-srstar", *words).code == 0
+    assert spikeproof("export", "run", "--out", "model.nir", "--data", "digits").code == 0
+    options = ("--calibrate", "digits", "--golden", 100, "--onnx", "--c99")
+    made = spikeproof("deploy", "model.nir", "--out", "bundle", *options, "--json")
+    assert made.json["c99"]["ram_bytes"] > 0
+    assert len(np.load("bundle/golden.npz")["logits"]) == 100
+    checks = spikeproof("verify", "bundle", "--json").json["checks"]
+    ran = {check["name"]: check["was_run"] for check in checks}
+    assert {name for name, was_run in ran.items() if was_run} >= {"twin", "onnx", "c99", "lava"}

@@ -1,5 +1,6 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from spikeproof.core.errors import FormatError, NotEqualError
@@ -43,6 +44,17 @@ def test_changed_file_is_named(spoilt, name):
     content[len(content) // 2] ^= 1
     (spoilt / name).write_bytes(content)
     with pytest.raises(NotEqualError, match=f"expected {name} in .* as it was sealed, got other"):
+        read_bundle(spoilt)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_byte_changed_anywhere_is_named(spoilt, seed):
+    draw = np.random.default_rng(seed)
+    path = spoilt / draw.choice((*FILES, SUMS))
+    content = bytearray(path.read_bytes())
+    content[draw.integers(len(content))] ^= int(draw.integers(1, 256))
+    path.write_bytes(content)
+    with pytest.raises((NotEqualError, FormatError), match=path.name):
         read_bundle(spoilt)
 
 
