@@ -13,6 +13,7 @@ import typer
 from ..core.errors import SpikeproofError
 from .analyse import analyse
 from .audit import audit
+from .certify import certify
 from .demo import demo
 from .deploy import deploy
 from .doctor import doctor
@@ -36,7 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (doctor, train, export, deploy, fit, simulate, parity, audit, report, verify, demo):
+COMMANDS = (
+    *(doctor, train, export, deploy, fit, simulate, parity),
+    *(audit, certify, report, verify, demo),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(analyse, name="analyse")
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "simulate",
     "parity",
     "audit",
+    "certify",
     "report",
     "verify",
     "demo",
@@ -41,6 +42,7 @@ OPTIONS = {
     "fit": ("--chip", "--require-fit", "--cost"),
     "simulate": ("--input", "--out", "--backend", "--trace", "--strict"),
     "parity": ("--samples",),
+    "certify": ("--data", "--epsilon", "--samples", "--out"),
     "audit": (
         *("--float", "--hardware", "--data", "--out", "--suite", "--samples", "--epsilon"),
         *("--norm", "--resume", "--shards", "--engine"),
