@@ -31,6 +31,7 @@ class Samples:
 
     images: Float[Tensor, "N C H W"]
     labels: Int64[Tensor, " N"]
+    is_simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,7 +47,11 @@ def first_test_samples(data: ImageData, count: int, *, device: str) -> Samples:
     """The first `count` test images of the official order."""
     images: UInt8[Tensor, "N C H W"] = torch.from_numpy(data.test_images[:count].copy())
     labels = torch.from_numpy(data.test_labels[:count])
-    return Samples(images=images.to(device).float() / LEVELS, labels=labels.to(device))
+    return Samples(
+        images=images.to(device).float() / LEVELS,
+        labels=labels.to(device),
+        is_simulated=data.is_simulated,
+    )
 
 
 def measure_gradients(

@@ -29,7 +29,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import FRAMES, TRAINED_ON
+from .remarks import FRAMES, SIMULATED, TRAINED_ON
 from .samples import Samples
 
 
@@ -106,7 +106,8 @@ def _training(checkpoint: Path) -> dict[str, Any]:
 
 def data_context(data: ImageData, frames: FrameConfig | None = None) -> dict[str, Any]:
     """What an audit writes down about its data, and about how recordings became frames."""
-    found = {"data": data.name, "data_sha256": fingerprint(data)}
+    found: dict[str, Any] = {"data": data.name, "data_sha256": fingerprint(data)}
+    found |= {SIMULATED: True} if data.is_simulated else {}
     return found if frames is None else {**found, FRAMES: frames.to_dict()}
 
 

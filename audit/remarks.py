@@ -11,6 +11,9 @@ TRAINED_ON = "training_data_sha256"
 FRAMES = "frames"
 """Key of the context: how recordings became frames, where the samples are recordings."""
 
+SIMULATED = "simulated"
+"""Key of the context: there, and true, where no camera made the recordings."""
+
 CALLED = {"float": "float network", "hardware": "chip"}
 
 
@@ -22,7 +25,16 @@ def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         rates: Spike rates of each model on clean images, layer by layer.
     """
     silent = (said for side in SIDES for said in _silent(side, rates[side]))
-    return [*_frames(context), *_foreign(context), *silent]
+    return [*_simulated(context), *_frames(context), *_foreign(context), *silent]
+
+
+def _simulated(context: Mapping[str, Any]) -> list[str]:
+    if not context.get(SIMULATED):
+        return []
+    return [
+        f"The recordings of {context['data']} are simulated: a model of a camera made them, and "
+        "numbers on them say nothing of the real data set."
+    ]
 
 
 def _frames(context: Mapping[str, Any]) -> list[str]:

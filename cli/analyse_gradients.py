@@ -192,4 +192,5 @@ def frames_of(targets: "Mapping[str, NetworkTarget]") -> "FrameConfig | None":
 
 
 def _asked(data: str, samples: "Samples", estimator: str) -> dict[str, Any]:
-    return {"data": {"spec": data}, "samples": len(samples), "estimator": estimator}
+    about = {"spec": data, "simulated": samples.is_simulated}
+    return {"data": about, "samples": len(samples), "estimator": estimator}

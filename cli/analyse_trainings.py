@@ -197,4 +197,4 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _named(read: "ImageData", spec: str) -> dict[str, Any]:
     from ..datasets.images import fingerprint
 
-    return {"spec": spec, "fingerprint": fingerprint(read)}
+    return {"spec": spec, "fingerprint": fingerprint(read), "simulated": read.is_simulated}

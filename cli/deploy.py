@@ -116,7 +116,8 @@ def held_out(
 
     data = load(spec, frames=frames, tracker=RichTracker())
     _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
-    what = "images" if frames is None else "recordings"
+    what = "images" if data.steps is None else "recordings"
+    what = f"simulated {what}" if data.is_simulated else what
     return Calibration(
         images=part.images,
         labels=part.labels,

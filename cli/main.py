@@ -20,6 +20,7 @@ from .doctor import doctor
 from .export import export
 from .fit import fit
 from .parity import parity
+from .record import record
 from .report import report
 from .simulate import simulate
 from .train import train
@@ -38,8 +39,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 COMMANDS = (
-    *(doctor, train, export, deploy, fit, simulate, parity),
-    *(audit, certify, report, verify, demo),
+    *(doctor, record, train, export, deploy, fit, simulate),
+    *(parity, audit, certify, report, verify, demo),
 )
 for command in COMMANDS:
     app.command()(command)

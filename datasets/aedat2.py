@@ -67,8 +67,13 @@ def read_aedat2(path: Path, *, truncate: bool = False) -> Recording:
     )
 
 
-def write_aedat2(path: Path, recording: Recording) -> None:
+def write_aedat2(path: Path, recording: Recording, *, comment: str = "") -> None:
     """Writes a recording of a 128x128 sensor, whole or not at all.
+
+    Args:
+        path: Where.
+        recording: Of a sensor of that size.
+        comment: A line for the header, which readers pass over.
 
     Raises:
         ConfigError: If the sensor has another size, a time does not fit 32 bits, or there are more
@@ -89,7 +94,8 @@ def write_aedat2(path: Path, recording: Recording) -> None:
     x, y, p = (events[name].astype(np.uint32) for name in ("x", "y", "p"))
     pairs[:, 0] = y << 8 | x << 1 | (1 - p)
     pairs[:, 1] = events["t"]
-    write_bytes(path, "".join(f"{line}\r\n" for line in HEADER).encode() + pairs.tobytes())
+    lines = (*HEADER, f"# {comment}") if comment else HEADER
+    write_bytes(path, "".join(f"{line}\r\n" for line in lines).encode() + pairs.tobytes())
 
 
 def _carried(t: UInt32[np.ndarray, " N"]) -> Int64[np.ndarray, " N"]:

@@ -74,6 +74,7 @@ def read_events(
         test_labels=labels[count:],
         classes=found.classes,
         steps=config.steps,
+        is_simulated=found.is_simulated,
     )
 
 

@@ -3,12 +3,13 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..core.errors import DataError
 from .recordings import DVS128, Sensor
+from .simulation import SIMULATION, read_simulation
 
 PartName = Literal["train", "test"]
 PARTS: tuple[PartName, ...] = ("train", "test")
@@ -51,12 +52,16 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingSet:
-    """The samples of a data set in a fixed order, training part first."""
+    """The samples of a data set in a fixed order, training part first.
+
+    `is_simulated` where a camera model made the recordings, not a camera.
+    """
 
     name: str
     sources: tuple[Source, ...]
     classes: tuple[str, ...]
     sensor: Sensor
+    is_simulated: bool = False
 
 
 def nmnist(folder: Path) -> RecordingSet:
@@ -86,8 +91,10 @@ def cifar10_dvs(folder: Path) -> RecordingSet:
     """CIFAR10-DVS: `<class>/<anything>_<number>` in `.aedat`, `.aedat4`, `.npz` or `.mat`.
 
     The data set has no split of its own. Ours goes by the number at the end of a file's name:
-    a recording is for testing if that ends in 9, which leaves nine of ten to training.
+    a recording is for testing if that ends in 9, which leaves nine of ten to training. A folder of
+    simulated recordings says that it is one, and what its classes are.
     """
+    simulation = read_simulation(folder)
     sources = []
     for label, name in enumerate(OBJECTS):
         for path in _files(folder / name, (".aedat", ".aedat4", ".npz", ".mat")):
@@ -99,7 +106,15 @@ def cifar10_dvs(folder: Path) -> RecordingSet:
                 )
             sources.append(Source(path=path, label=label, part=part_of(int(number[1]))))
     ordered = [source for part in PARTS for source in sources if source.part == part]
-    return _set("cifar10-dvs", ordered, OBJECTS, DVS128, folder)
+    found = _set("cifar10-dvs", ordered, OBJECTS, DVS128, folder)
+    if simulation is None:
+        return found
+    if any(source.label >= len(simulation.classes) for source in ordered):
+        raise DataError(
+            f"expected recordings of {len(simulation.classes)} classes in {folder}, as its "
+            f"{SIMULATION} says, got more; keep real and simulated recordings in separate folders"
+        )
+    return replace(found, name=simulation.name, classes=simulation.classes, is_simulated=True)
 
 
 def part_of(number: int) -> PartName:

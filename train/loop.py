@@ -85,6 +85,7 @@ def run(
         "train": config.to_dict(),
         "network": network.to_dict(),
         "data": fingerprint(data),
+        **({"simulated": True} if data.is_simulated else {}),
     }
     if resume:
         team.first(lambda: run_folder.check_same(out, identity))

@@ -104,7 +104,11 @@ class Training:
             "seed": config.seed,
             "device": device,
             "processes": self.team.world,
-            "data": {"name": data.name, "fingerprint": fingerprint(data)},
+            "data": {
+                "name": data.name,
+                "fingerprint": fingerprint(data),
+                "simulated": data.is_simulated,
+            },
             "images": {"training": len(self.images), "validation": count},
             "best": f"last within a standard error of the highest {how}; on validation images"
             if count

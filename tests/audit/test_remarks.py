@@ -20,3 +20,9 @@ def test_a_layer_that_never_spikes_is_remarked(side, called):
     rates = {**RATES, side: [{"layer": "conv1", "rate": 0.0}, {"layer": "fc", "rate": 0.3}]}
     (said,) = remarks({}, rates)
     assert said.startswith(f"No neuron of conv1 on the {called} fires")
+
+
+def test_simulated_recordings_are_remarked_on():
+    (said,) = remarks({"data": "digits-dvs-simulated", "simulated": True}, RATES)
+    assert said.startswith("The recordings of digits-dvs-simulated are simulated")
+    assert remarks({"data": "cifar10-dvs"}, RATES) == []

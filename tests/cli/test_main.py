@@ -11,6 +11,7 @@ from spikeproof.cli.options import full_float_device
 
 COMMANDS = (
     "doctor",
+    "record",
     "train",
     "export",
     "deploy",
@@ -24,6 +25,7 @@ COMMANDS = (
     "demo",
 )
 OPTIONS = {
+    "record": ("--data", "--out", "--format", "--per-class", "--loops", "--refractory", "--noise"),
     "train": (
         *("--preset", "--config", "--data", "--out", "--set", "--limit", "--resume"),
         *("--devices", "--nodes", "--tensorboard"),
