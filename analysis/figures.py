@@ -112,15 +112,15 @@ def cost_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def methods_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def methods_figure(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Figure:
     """Shares of right answers of each method, a bar a column of the table, a dot a seed."""
     figure, (axes,) = _panels(1)
     names = list(dict.fromkeys(row["name"] for row in rows))
-    width = 0.8 / len(COLUMNS)
-    for place, column in enumerate(COLUMNS):
+    width = 0.8 / len(columns)
+    for place, column in enumerate(columns):
         for at, name in enumerate(names):
             shares = [100 * row[column] / row["samples"] for row in rows if row["name"] == name]
-            x, label = at + (place - (len(COLUMNS) - 1) / 2) * width, column if at == 0 else None
+            x, label = at + (place - (len(columns) - 1) / 2) * width, column if at == 0 else None
             axes.bar(x, sum(shares) / len(shares), width, color=f"C{place}", label=label)
             axes.plot([x] * len(shares), shares, "k.", markersize=3)
     axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=15)

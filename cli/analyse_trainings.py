@@ -1,7 +1,8 @@
-"""`spikeproof analyse sweep`, `cost` and `methods`: networks that the command trains itself."""
+"""`spikeproof analyse` of networks that it trains itself: `sweep`, `cost`, `methods`, `pairs`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -140,6 +141,54 @@ def methods(
     asked = {"config": asdict(config), "settings": set_ or [], "data": _named(read, data)}
     numbers = {"rows": found, "order_under_pgd10": orders(found, column="pgd10"), **asked}
     finish(out, "methods", numbers, methods_figure(found), rows, config.seeds[0], format_, json)
+
+
+def pairs(
+    preset: Annotated[str, typer.Argument(help="e.g. pairs-vanilla.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="A folder with NMNIST/ and MNIST's pictures.")
+    ],
+    out: Out,
+    samples: Count = 1000,
+    epsilons: Annotated[str, typer.Option(help="Radii, as in 1/255,8/255.")] = "1/255,8/255",
+    set_: Settings = None,
+    limit: Annotated[int | None, typer.Option(help="First N training and test scenes.")] = None,
+    format_: Format = "svg",
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Trains on pictures, on recordings of the same scenes, and on both; compares scene by scene.
+
+    Example: spikeproof analyse pairs pairs-vanilla --data data --out runs/pairs
+    """
+    from ..analysis.figures import methods_figure
+    from ..analysis.pairs import PairsConfig, compare_pairs, table
+    from ..analysis.results import check_format
+    from ..core.files import write_text
+    from ..datasets.images import load
+
+    check_format(format_)
+    config = PairsConfig(samples=samples, epsilons=_numbers(epsilons))
+    recipe = _recipe(preset, set_, seed)
+    specs = {view: f"mnist-pairs-{view}:{data}" for view in ("recordings", "pictures")}
+    views = {
+        view: load(spec, limit=limit, frames=recipe.network.frames, tracker=RichTracker())
+        for view, spec in specs.items()
+    }
+    used = full_float_device(device)
+    found = compare_pairs(config, recipe, views, out, device=used, tracker=RichTracker())
+    write_text(out / "pairs.md", table(found, config.columns) + "\n")
+    bars = [{**row, "name": f"{row['trained on']}: {row['shown']}"} for row in found["rows"]]
+    rows = {bar["name"]: {key: bar[key] / bar["samples"] for key in config.columns} for bar in bars}
+    asked = {
+        "config": asdict(config),
+        "settings": set_ or [],
+        "training": recipe.train.to_dict(),
+        "data": {view: _named(read, specs[view]) for view, read in views.items()},
+    }
+    figure = methods_figure(bars, config.columns)
+    finish(out, "pairs", {**found, **asked}, figure, rows, seed, format_, json)
 
 
 def _read(data: str, limit: int | None, recipes: "Mapping[str, Recipe]") -> "ImageData":

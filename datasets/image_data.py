@@ -17,8 +17,9 @@ class ImageData:
     """A training and a test part on the uint8 lattice, both in their official order.
 
     Images are uint8 `[N, C, H, W]`, or stacks of T frames of events `[N, T·C, H, W]` where `steps`
-    says T; labels are int64 `[N]`. `is_simulated` where a model of a camera recorded them. The
-    arrays are annotated plainly, because this class is where foreign ones are checked.
+    says T; labels are int64 `[N]`. `is_simulated` where a model of a camera recorded them. So
+    many samples as `per_scene` says, in a row, show the same scene. The arrays are annotated
+    plainly, because this class is where foreign ones are checked.
 
     Raises:
         DataError: If an array has another dtype or shape, is empty, the parts differ in map size,
@@ -33,6 +34,7 @@ class ImageData:
     classes: tuple[str, ...]
     steps: int | None = None
     is_simulated: bool = False
+    per_scene: int = 1
 
     def __post_init__(self) -> None:
         for part, images, labels in (

@@ -17,6 +17,7 @@ from .frames import FrameConfig
 from .idx import read_fashion_mnist, read_mnist
 from .image_data import ImageData, fingerprint
 from .npz_file import read_npz
+from .pairs import VIEWS, read_pairs
 from .spec import parse_spec
 
 __all__ = ["ImageData", "Part", "fingerprint", "load", "split"]
@@ -75,17 +76,16 @@ def load(
     if limit is not None and limit < 1:
         raise ConfigError(f"expected a limit of at least 1, got {limit}; leave it out for all")
     source = parse_spec(spec)
-    if source.kind in FINDERS and source.path is not None:
+    read = read_events if source.kind in FINDERS else read_pairs if source.kind in VIEWS else None
+    if read is not None and source.path is not None:
         config = frames or FrameConfig()
-        return read_events(
-            source.kind, source.path, config, limit=limit, mend=mend, tracker=tracker
-        )
+        return read(source.kind, source.path, config, limit=limit, mend=mend, tracker=tracker)
     data = read_digits() if source.path is None else READERS[source.kind](source.path)
     return data if limit is None else data.first(limit)
 
 
 def split(data: ImageData, *, seed: int, holdout: int | float) -> tuple[Part, Part]:
-    """Divides the training part at random; the test part is not touched.
+    """Divides the training part at random, scene by scene; the test part is not touched.
 
     Args:
         data: The data set.
@@ -98,10 +98,14 @@ def split(data: ImageData, *, seed: int, holdout: int | float) -> tuple[Part, Pa
     Raises:
         ConfigError: If either part would be empty.
     """
-    total = len(data.train_labels)
-    count = _holdout_count(holdout, total)
-    order = generator(seed, "validation split").permutation(total)
-    return _part(data, np.sort(order[count:])), _part(data, np.sort(order[:count]))
+    total, each = len(data.train_labels), data.per_scene
+    scenes = max(1, _holdout_count(holdout, total) // each)
+    order = generator(seed, "validation split").permutation(total // each)
+    kept, held = (
+        (np.sort(part)[:, None] * each + np.arange(each)).reshape(-1)
+        for part in (order[scenes:], order[:scenes])
+    )
+    return _part(data, kept), _part(data, held)
 
 
 def _holdout_count(holdout: int | float, total: int) -> int:

@@ -20,8 +20,11 @@ EVENT_KINDS: dict[str, str | None] = {
     "cifar10-dvs": "DIR",
     "dvs-gesture": "DIR",
     "aedat": "DIR",
+    "mnist-pairs": "DIR",
+    "mnist-pairs-recordings": "DIR",
+    "mnist-pairs-pictures": "DIR",
 }
-"""Kinds whose recordings of events become frames."""
+"""Kinds whose recordings of events become frames; of pairs, the pictures do as well."""
 
 KINDS = IMAGE_KINDS | EVENT_KINDS
 

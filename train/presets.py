@@ -13,12 +13,13 @@ INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
     "cifar100": ((3, 32, 32), 100),
     "dvs": ((2, 48, 48), 10),
     "nmnist": ((2, 32, 32), 10),
+    "pairs": ((2, 32, 32), 10),
     "aedat": ((2, 32, 32), 7),
     "mnist": ((1, 28, 28), 10),
     "fashion": ((1, 28, 28), 10),
 }
 """Shape of an input and number of classes: `cifar` is CIFAR-10, `dvs` CIFAR10-DVS in frames,
-`aedat` objects before a DVS128."""
+`aedat` objects before a DVS128, `pairs` MNIST and N-MNIST as frames, in one set or alone."""
 
 DVS_UNIT = 32
 DVS_CELL = DVS_UNIT / 255
@@ -38,16 +39,20 @@ PENALTY_WEIGHTS: dict[tuple[str, str], float] = {
     ("nmnist", "sr"): 1.2e-4,
     ("nmnist", "srstar"): 3e-5,
     ("nmnist", "gr"): 3e-5,
+    ("pairs", "sr"): 1.2e-4,
+    ("pairs", "srstar"): 3e-5,
+    ("pairs", "gr"): 3e-5,
     ("aedat", "sr"): 1.2e-4,
     ("aedat", "srstar"): 3e-5,
     ("aedat", "gr"): 3e-5,
 }
 """λ of Liu et al. 2024, appendix D, for the squared form; other data sets take CIFAR-10's. None is
-published for GR, N-MNIST and `aedat`: those are ours."""
+published for GR, N-MNIST, pairs and `aedat`: those are ours."""
 
 PENALTY_STEPS: dict[str, dict[str, Any]] = {
     "dvs": {"penalty_step": 0.01 * DVS_CELL},
     "nmnist": {"penalty_step": 1 / 255},
+    "pairs": {"penalty_step": 1 / 255},
     "aedat": {"penalty_step": 1 / 255},
 }
 """h where it is not the published 0.01 of an input in [0, 1]."""
@@ -189,6 +194,9 @@ NMNIST_NETWORK = NetworkOptions(
     frame_binning="time",
     frame_unit=DVS_UNIT,
 )
+PAIRS = replace(NMNIST, epochs=10, validation_epsilon=8 / 255)
+PAIRS_ATTACK: dict[str, Any] = {"attack": "fgsm", "epsilon": 8 / 255}
+"""A quarter of an event in each cell, and eight of 255 levels of a picture's grey."""
 AEDAT_NETWORK = replace(NMNIST_NETWORK, frame_binning="count")
 
 GREY = replace(PAPER, epochs=50, augment=False)
@@ -225,6 +233,7 @@ PRESETS: dict[str, Recipe] = {
         suffix="-small",
     ),
     **_table("nmnist", NMNIST, NMNIST_NETWORK, attack=NMNIST_ATTACK),
+    **_table("pairs", PAIRS, NMNIST_NETWORK, attack=PAIRS_ATTACK),
     **_table("aedat", NMNIST, AEDAT_NETWORK, attack=NMNIST_ATTACK),
     **_table("mnist", replace(GREY, validation_epsilon=0.1), GREY_NETWORK, attack=_attack(0.1)),
     **_table(
