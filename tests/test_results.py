@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spikeproof.attacks.suite import suite_named
 from spikeproof.audit.wording import estimate
+from spikeproof.datasets.recording_sets import split_hash
 
 ROOT = Path(__file__).parents[1]
 DEMO = json.loads((ROOT / "docs" / "results" / "demo.json").read_text(encoding="utf-8"))
@@ -33,3 +34,9 @@ def test_recorded_networks_equal_lava():
     reports = [entry["parity"]["report"] for entry in DEMO["networks"].values()]
     assert [report["differences"] for report in reports] == [0, 0, 0]
     assert min(report["samples"] for report in reports) >= 20
+
+
+def test_documented_split_is_the_one_in_use():
+    text = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert split_hash() in text
+    assert all(f"`{name}`" in text for name in suite_named("events").attacks)
