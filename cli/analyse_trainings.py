@@ -59,7 +59,9 @@ def sweep(
     recipe = _recipe(preset, set_, seed)
     frames = recipe.network.frames
     size = radius(epsilon, frames)
-    config = SweepConfig(weights=_numbers(weights), samples=samples, epsilon=size)
+    config = SweepConfig(
+        weights=_numbers(weights, "weights as 0,0.002,0.008"), samples=samples, epsilon=size
+    )
     read = load(data, limit=limit, frames=frames, tracker=RichTracker())
     used = full_float_device(device)
     found = run(config, recipe, read, out, device=used, tracker=RichTracker())
@@ -169,7 +171,7 @@ def pairs(
     from ..datasets.images import load
 
     check_format(format_)
-    config = PairsConfig(samples=samples, epsilons=_numbers(epsilons))
+    config = PairsConfig(samples=samples, epsilons=_numbers(epsilons, "radii as 1/255,8/255"))
     recipe = _recipe(preset, set_, seed)
     specs = {view: f"mnist-pairs-{view}:{data}" for view in ("recordings", "pictures")}
     views = {
@@ -234,13 +236,12 @@ def _seeds(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _numbers(text: str, what: str) -> tuple[float, ...]:
+    """Numbers between commas; `what` names them, with an example."""
     try:
         return tuple(number(word) for word in text.split(","))
     except ValueError:
-        raise ConfigError(
-            f"expected weights as 0,0.002,0.008, got {text!r}; separate numbers by commas"
-        ) from None
+        raise ConfigError(f"expected {what}, got {text!r}; separate numbers by commas") from None
 
 
 def _named(read: "ImageData", spec: str) -> dict[str, Any]:

@@ -33,7 +33,20 @@ def called(files, words):
 
 def test_the_sub_commands_are_these():
     names = [getattr(command.callback, "__name__", None) for command in analyse.registered_commands]
-    assert names == [*NETWORKS, *TRAINED]
+    assert names == [*NETWORKS, *TRAINED, "pairs"]
+
+
+def test_pairs_are_compared_on_real_scenes(spikeproof, shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPIKEPROOF_CACHE", str(tmp_path / "cache"))
+    words = ("--data", shared / "data", "--out", tmp_path / "out", "--limit", 20, "--samples", 4)
+    small = (*SMALL, "--set", "steps=2", "--epsilons", "1/255", "--device", "cpu", "--json")
+    done = spikeproof("analyse", "pairs", "pairs-vanilla", *words, *small)
+    assert (done.code, done.err) == (0, "")
+    assert len(done.json["rows"]) == 6
+    written = json.loads((tmp_path / "out" / "pairs.json").read_text())
+    assert [row["samples"] for row in written["rows"]] == [4] * 6
+    assert {"trained on", "shown", "clean", "pgd10 ±1"} <= set(written["rows"][0])
+    assert "| trained on | shown | clean | pgd10 ±1 |" in (tmp_path / "out/pairs.md").read_text()
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -108,6 +121,14 @@ REFUSED = {
     "no weight": (
         "sweep digits-at --data digits --limit 20 --out out --weights 0.1",
         "expected a method with a weight λ, got 'at'",
+    ),
+    "no radii": (
+        "pairs pairs-at --data {f} --out out --epsilons 1,x",
+        "expected radii as 1/255,8/255, got '1,x'",
+    ),
+    "no pairs": (
+        "pairs pairs-at --data {f} --out out",
+        "expected recordings of nmnist for training and testing in",
     ),
     "no preset": ("cost none --data digits --out out", "expected a preset among"),
     "no radius": (
