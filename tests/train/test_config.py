@@ -140,7 +140,7 @@ def test_options_refuse_an_unusual_size_without_an_architecture(digits):
         NetworkOptions().network(data)
 
 
-SMALL_ALREADY = ("digits", "nmnist", "aedat")
+SMALL_ALREADY = ("digits", "nmnist", "aedat", "pairs")
 
 
 def test_presets_cover_every_data_set_and_method():
