@@ -99,7 +99,8 @@ def _count(
     record = stem.with_suffix(".json")
     mended = read_json(record)["mended"] if record.is_file() else {}
     missing = [i for i in range(len(sources)) if not filled[i]]
-    groups = [list(g) for _, g in groupby(missing, key=lambda i: sources[i].path)]
+    by_file = sorted(missing, key=lambda i: sources[i].path)
+    groups = [list(g) for _, g in groupby(by_file, key=lambda i: sources[i].path)]
     with tracker.task("frames", len(sources)) as task:
         task.advance(len(sources) - len(missing), "found")
         jobs = {

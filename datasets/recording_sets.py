@@ -132,23 +132,26 @@ def long_recordings(folder: Path, durations: Callable[[Path], int]) -> Recording
     """`<class>.aedat`, each cut into windows of 100 ms.
 
     The first 80 % of the windows are for training. The next one is left out, so that no test
-    window borders on a training window; the rest are for testing.
+    window borders on a training window; the rest are for testing. Windows of one time stand
+    together, so that the first few are of all classes.
 
     Args:
         folder: Of one recording a class.
         durations: Microseconds from a recording's first event to its last.
     """
     files = _files(folder, (".aedat", ".aedat4"))
-    sources: dict[PartName, list[Source]] = {"train": [], "test": []}
+    found: list[tuple[int, Source]] = []
     for label, path in enumerate(files):
         count = durations(path) // WINDOW
         last = int(TRAINING_SHARE * count)
         for n in (n for n in range(count) if n != last):
             part: PartName = "train" if n < last else "test"
             window = (n * WINDOW, (n + 1) * WINDOW)
-            sources[part].append(Source(path=path, label=label, part=part, window=window))
+            found.append((n, Source(path=path, label=label, part=part, window=window)))
+    in_time = [source for _, source in sorted(found, key=lambda numbered: numbered[0])]
+    sources = [source for part in PARTS for source in in_time if source.part == part]
     names = tuple(path.stem for path in files)
-    return _set("aedat", [*sources["train"], *sources["test"]], names, DVS128, folder)
+    return _set("aedat", sources, names, DVS128, folder)
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[Path]:

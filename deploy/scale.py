@@ -20,6 +20,12 @@ from .quantize import Precision, quantize
 CANDIDATES = (1.0, 1.25, 1.5, 0.8, 0.6)
 """Multiples of the scale that just fits; the first wins ties."""
 
+BATCH = 32
+"""Samples attacked at once; more of them take longer each, because they leave the caches."""
+
+Score = tuple[float, float]
+"""Robust and clean accuracy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
@@ -82,14 +88,18 @@ def search_scales(
     images, labels = images[: config.samples], labels[: config.samples]
     factors: dict[str, float] = {}
     tried: list[dict[str, object]] = []
+    seen: dict[frozenset[tuple[str, float]], Score] = {}
     best = (-1.0, -1.0)
     with tracker.task("search scales", len(network.layers) * len(CANDIDATES)) as task:
         for layer in network.layers:
             best, chosen = (-1.0, -1.0), CANDIDATES[0]
             for factor in CANDIDATES:
-                score = _score(
-                    network, {**factors, layer.name: factor}, images, labels, precision, config
-                )
+                asked = {**factors, layer.name: factor}
+                # What a layer has settled on is what the next one begins with.
+                key = frozenset(pair for pair in asked.items() if pair[1] != 1.0)
+                if key not in seen:
+                    seen[key] = _score(network, asked, images, labels, precision, config)
+                score = seen[key]
                 tried.append(
                     {"layer": layer.name, "factor": factor, "robust": score[0], "clean": score[1]}
                 )
@@ -107,20 +117,18 @@ def _score(
     labels: Tensor,
     precision: Precision,
     config: SearchConfig,
-) -> tuple[float, float]:
+) -> Score:
     """Robust and clean accuracy of the chip at these scales."""
     program, _ = quantize(network, precision=precision, factors=factors)
     chip = TwinClassifier(program)
     attack = PGD(name="pgd", steps=config.attack_steps, estimator=TRAINING)
-    attempt = attack(
-        chip,
-        images,
-        labels,
-        threat=ThreatModel(epsilon=config.epsilon, cells=network.cells),
-        keys=torch.arange(len(images)),
-        seed=config.seed,
-    )
-    with torch.no_grad():
-        correct = predictions(chip(images)) == labels
-    robust = correct & ~attempt.fooled_any
-    return float(robust.double().mean()), float(correct.double().mean())
+    threat = ThreatModel(epsilon=config.epsilon, cells=network.cells)
+    found = []
+    for keys in torch.arange(len(images)).split(BATCH):
+        given = images[keys], labels[keys]
+        attempt = attack(chip, *given, threat=threat, keys=keys, seed=config.seed)
+        with torch.no_grad():
+            correct = predictions(chip(given[0])) == given[1]
+        found.append(torch.stack([correct & ~attempt.fooled_any, correct]))
+    robust, clean = torch.cat(found, dim=1).double().mean(dim=1).tolist()
+    return robust, clean

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from spikeproof.core.errors import DataError
@@ -11,6 +12,7 @@ from spikeproof.datasets.recording_sets import (
     nmnist,
     split_hash,
 )
+from spikeproof.datasets.recordings import read_recording
 
 
 def touch(folder, *names):
@@ -18,6 +20,12 @@ def touch(folder, *names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
+
+
+def within(t, window):
+    """Places of the events in a window."""
+    since = t - t[0]
+    return np.flatnonzero((since >= window[0]) & (since < window[1]))
 
 
 def parts(found):
@@ -72,6 +80,27 @@ def test_windows_of_a_long_recording_never_touch_across_the_split(tmp_path):
         )
         assert (len(train), len(test)) == (16, 3)
         assert max(end for _, end in train) + WINDOW == min(start for start, _ in test)
+
+
+def test_first_windows_of_long_recordings_are_of_all_classes(tmp_path):
+    touch(tmp_path, "mug.aedat", "box.aedat", "pen.aedat")
+    found = long_recordings(tmp_path, lambda path: (21 if path.stem == "mug" else 20) * WINDOW)
+    for own in parts(found).values():
+        assert [source.label for source in own[:6]] == [0, 1, 2, 0, 1, 2]
+
+
+def test_no_event_of_a_long_recording_is_on_both_sides(shared):
+    folder = shared / "data" / "DVS128-objects"
+    times = {path: read_recording(path)[0].events["t"] for path in folder.glob("*.aedat")}
+    found = long_recordings(folder, lambda path: int(times[path][-1] - times[path][0]))
+    for path, t in times.items():
+        own = {part: [s for s in of if s.path == path] for part, of in parts(found).items()}
+        sides = {
+            part: np.concatenate([within(t, source.window) for source in of])
+            for part, of in own.items()
+        }
+        assert not np.intersect1d(sides["train"], sides["test"]).size
+        assert t[sides["test"]].min() - t[sides["train"]].max() >= 0.9 * WINDOW
 
 
 @pytest.mark.parametrize("read", [nmnist, dvs_gesture, cifar10_dvs])

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from spikeproof.core.errors import ConfigError
+from spikeproof.deploy import scale
 from spikeproof.deploy.lower import lower
 from spikeproof.deploy.quantize import Precision
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig, search_scales
@@ -84,3 +85,22 @@ def test_impossible_search_is_refused(options):
         ConfigError, match=r"expected epsilon in \(0, 1\], attack steps and samples"
     ):
         SearchConfig(**options)
+
+
+def test_no_program_is_scored_twice(monkeypatch):
+    programs = []
+
+    def score(*given):
+        programs.append(given[1])
+        return 0.5, 0.5
+
+    monkeypatch.setattr(scale, "_score", score)
+    tried = search().tried
+    assert len(tried) == 2 * len(CANDIDATES)
+    assert len(programs) == len(tried) - 1
+
+
+def test_batches_do_not_decide(monkeypatch):
+    whole = search()
+    monkeypatch.setattr(scale, "BATCH", 5)
+    assert search() == whole
