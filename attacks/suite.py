@@ -109,6 +109,11 @@ class Suite:
         """How many spike derivatives its waves want ranked; 0 where they take all there are."""
         return max((wave.first or 0 for wave in self.waves), default=0)
 
+    @property
+    def needs_frames(self) -> bool:
+        """Whether an attack of it changes events, so that images cannot be attacked."""
+        return any(attack_named(name).needs_frames for name in self.attacks)
+
     def pursuers(self, ranking: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
         """All waves, in order, each attack with each estimator once.
 

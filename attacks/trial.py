@@ -46,6 +46,14 @@ class Attempt:
     asked: Int64[Tensor, " N"]
     zero_gradients: Float[Tensor, " N"]
 
+    @property
+    def shown(self) -> Float[Tensor, "N C H W"]:
+        """What the attack has to show: its last point where that fooled, else `broken`.
+
+        Some attacks take changes back once they have fooled, so that their last point is nearer.
+        """
+        return torch.where(_wide(self.fooled_last), self.last, self.broken)
+
 
 class Trial:
     """One attack on one batch: shows points to the target and keeps the outcome by sample.

@@ -121,7 +121,6 @@ class Bench:
     def _own(
         self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str
     ) -> pa.Table:
-        found = torch.where(attempt.fooled_last[:, None, None, None], attempt.last, attempt.broken)
         return self._rows(
             batch,
             attempt,
@@ -129,7 +128,7 @@ class Bench:
             attack,
             is_right=~self.suite.fooled(attack, attempt),
             end=(attempt.is_tied, attempt.loss),
-            shown=found,
+            shown=attempt.shown,
             fooled_any=attempt.fooled_any,
         )
 

@@ -140,6 +140,10 @@ class Ledger:
         """Cross entropy at the end point, for one attack."""
         return self._column("loss", where).astype(float)
 
+    def events(self, **where: str | float | None) -> Float[np.ndarray, " N"]:
+        """Events added plus events taken away, for one attack; NaN of images."""
+        return self._column("events", where).astype(float)
+
     def robust(self, **where: str | float | None) -> Bool[np.ndarray, " N"]:
         """Right there and right on the clean image, for one attack."""
         return self.right(**where) & self.clean_right[str(where["evaluated_on"])]
@@ -152,13 +156,13 @@ class Ledger:
         """Clean-correct samples that no visited point of the suite, white box, has fooled."""
         kept = self.clean_right[side].copy()
         for attack, estimator in self.members(SUITE, side, side):
-            kept &= ~self.fooled_any(**_white(side, attack, estimator))
+            kept &= ~self.fooled_any(**white_box(side, attack, estimator))
         return kept
 
     def largest_loss(self, side: str) -> Float[np.ndarray, " N"]:
         """Cross entropy at the worst point that the suite, white box, has found."""
         found = [
-            self.loss(**_white(side, attack, estimator))
+            self.loss(**white_box(side, attack, estimator))
             for attack, estimator in self.members(SUITE, side, side)
         ]
         return np.max([self.clean_loss(side), *found], axis=0)
@@ -226,7 +230,7 @@ class Ledger:
         return is_chosen
 
 
-def _white(side: str, attack: str, estimator: str | None) -> dict[str, str | None]:
+def white_box(side: str, attack: str, estimator: str | None) -> dict[str, str | None]:
     """Where the white-box rows of one attack of the suite stand."""
     where = {"role": SUITE, "source": side, "evaluated_on": side}
     return {**where, "attack": attack, "estimator": estimator}

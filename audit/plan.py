@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Int64, UInt8
 
 from ..attacks.lattice import LEVELS
-from ..attacks.suite import attack_named
 from ..attacks.target import Target
 from ..core.errors import ConfigError
 from ..core.progress import Tracker
@@ -69,7 +68,7 @@ class Plan:
                 f"expected at most {len(self.samples)} shards, one a sample, got "
                 f"{self.config.shards}; ask for fewer"
             )
-        if any(attack_named(name).needs_frames for name in self.config.attacks.attacks):
+        if self.config.attacks.needs_frames:
             self.config.threat.require_cells()
 
     @classmethod

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from ..core.errors import ConfigError
 from ..core.files import check_writable, read_json, sha256, write_json
 from ..core.progress import SILENT, Tracker
@@ -12,6 +14,7 @@ from ..core.record import versions
 from .config import CURVE_ATTACK
 from .examples import examples
 from .journal import Journal, fingerprint, sealed, write_table
+from .ledger import Ledger
 from .plan import Plan
 from .rates import RateMeter
 from .remarks import remarks
@@ -27,6 +30,11 @@ class AuditResult:
     audit: dict[str, Any]
     path: Path
     samples: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The rows of every sample."""
+        return Ledger(pq.read_table(self.samples))
 
     @property
     def verdict(self) -> str:

@@ -47,6 +47,10 @@ def audit(
     shard: Annotated[
         int | None, typer.Option(help="Does this part alone, from 0; --resume then collects.")
     ] = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(help="Folder for test recordings as attacks on events left them."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")
     ] = "local",
@@ -68,6 +72,7 @@ def audit(
         trial_images,
     )
     from ..audit.plan import Plan
+    from ..audit.recordings import origin, summary, write_recordings
     from ..audit.sources import load_sources
     from ..audit.validate import run, run_shard
     from ..datasets.images import load
@@ -86,6 +91,11 @@ def audit(
         engine=engine,
     )
     check_suffix(out, ".json")
+    if recordings is not None and shard is not None:
+        raise ConfigError(
+            "expected --recordings where all shards are collected, got it with --shard; give it "
+            "with --resume"
+        )
     if out.exists() and not resume:
         raise ConfigError(
             f"expected no audit at {out}, got one; name another output, delete it, or return to it "
@@ -97,6 +107,7 @@ def audit(
     config = replace(config, epsilon=radius(epsilon, frames), cells=cells_of(frames))
     read = load(data, frames=frames, tracker=tracker)
     check_data(deployed, read, config)
+    files = None if recordings is None else origin(data, frames, config, recordings)
     apart = load_sources(source, checkpoint, device=used) if source else None
     plan = Plan.of(
         config,
@@ -122,11 +133,14 @@ def audit(
     result = run(
         plan, out=out, context=context, rates=deployed.rates, resume=resume, tracker=tracker
     )
-    show(
-        result.audit,
-        as_json=json,
-        lines=[*matrix(result.audit), "", result.verdict, *result.audit["remarks"]],
-    )
+    lines = [*matrix(result.audit), "", result.verdict, *result.audit["remarks"]]
+    if files is not None and recordings is not None:
+        mark = result.audit["fingerprint"]
+        found = write_recordings(
+            plan, result.ledger, files, recordings, fingerprint=mark, tracker=tracker
+        )
+        lines.append(summary(found, recordings))
+    show(result.audit, as_json=json, lines=lines)
 
 
 def matrix(audit: dict[str, Any]) -> list[str]:

@@ -49,8 +49,7 @@ def atomic_folder(path: Path, *, marker: str | None = None) -> Iterator[Path]:
     """
     # Resolved, because "." has no name and a link is not what is meant to be replaced.
     path = Path(path).resolve()
-    if path.exists():
-        _check_replaceable(path, marker)
+    check_replaceable(path, marker)
     with _room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -113,6 +112,27 @@ def check_writable(path: Path) -> None:
     _temporary_beside(Path(path)).unlink()
 
 
+def check_replaceable(path: Path, marker: str | None) -> None:
+    """Refuses to replace what a mistyped path could name: a file, or a folder of other things.
+
+    Args:
+        path: Where a folder is to go.
+        marker: The file that tells a folder of ours; None where none is replaced.
+
+    Raises:
+        ConfigError: If there is something else.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise ConfigError(f"expected a folder name, got the file {path}; choose another path")
+    ours = marker is not None and (path / marker).is_file()
+    if not ours and any(path.iterdir()):
+        raise ConfigError(
+            f"expected a new or empty folder, got {path} with other files; choose another path"
+        )
+
+
 def _temporary_beside(path: Path) -> Path:
     """An empty file with a name of its own in the folder of `path`, which is made."""
     if path.is_dir():
@@ -144,17 +164,6 @@ def _check_size(path: Path) -> None:
     """Refuses what would fill the memory: devices, and files that no JSON of ours is as long as."""
     if path.exists() and not (path.is_file() and path.stat().st_size <= LONGEST_JSON):
         raise ValueError(f"no file, or one of more than {LONGEST_JSON} bytes")
-
-
-def _check_replaceable(path: Path, marker: str | None) -> None:
-    """Refuses to replace what a mistyped path could name: a file, or a folder of other things."""
-    if not path.is_dir():
-        raise ConfigError(f"expected a folder name, got the file {path}; choose another path")
-    ours = marker is not None and (path / marker).is_file()
-    if not ours and any(path.iterdir()):
-        raise ConfigError(
-            f"expected a new or empty folder, got {path} with other files; choose another path"
-        )
 
 
 def _umask() -> int:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,7 +22,6 @@ from jaxtyping import UInt8
 from ..core.errors import DataError, FormatError
 from ..core.files import read_json, sha256, write_json
 from ..core.progress import SILENT, Tracker
-from .events import Recording
 from .frame_files import ENDINGS, read_frames
 from .frames import FrameConfig, to_frames
 from .recording_sets import RecordingSet, Source
@@ -104,7 +103,7 @@ def _count(
     with tracker.task("frames", len(sources)) as task:
         task.advance(len(sources) - len(missing), "found")
         jobs = {
-            pool.submit(_frames_of, [sources[i] for i in group], sensor, config, mend): group
+            pool.submit(frames_of, [sources[i] for i in group], sensor, config, mend): group
             for group in groups
         }
         for job in as_completed(jobs):
@@ -124,29 +123,30 @@ def _count(
     stem.with_suffix(".filled.npy").unlink()
 
 
-def _frames_of(
+def frames_of(
     sources: Sequence[Source], sensor: Sensor, config: FrameConfig, mend: bool
 ) -> tuple[list[UInt8[np.ndarray, "T P H W"]], dict[str, int]]:
-    """Frames of samples that share a file, and what was mended in it."""
+    """Frames of samples that share a file, and what was mended in it.
+
+    Args:
+        sources: Of one file.
+        sensor: Where the file does not name it.
+        config: How recordings become frames.
+        mend: Mend a damaged recording instead of refusing it.
+
+    Raises:
+        DataError: If it cannot be read, or is too short.
+        FormatError: If it is damaged.
+    """
     path = sources[0].path
     if path.suffix.lower() in ENDINGS:
         return [read_frames(path, config)], {}
     recording, counts = read_recording(path, sensor=sensor, mend=mend)
-    parts = [_window(recording, source.window) for source in sources]
-    return [to_frames(part, config) for part in parts], counts
+    return [to_frames(source.cut(recording), config) for source in sources], counts
 
 
 def _named(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
-
-
-def _window(recording: Recording, window: tuple[int, int] | None) -> Recording:
-    if window is None:
-        return recording
-    t = recording.events["t"]
-    first, last = np.searchsorted(t, t[0] + np.asarray(window))
-    source = f"{recording.source} from {window[0]} us on"
-    return replace(recording, events=recording.events[first:last], source=source)
 
 
 def _hashes(sources: Sequence[Source], pool: Executor, tracker: Tracker) -> dict[Path, str]:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Int64
+
 from ..core.errors import DataError
+from .events import Recording
 from .recordings import DVS128, Sensor
 from .simulation import SIMULATION, read_simulation
 
@@ -48,6 +52,21 @@ class Source:
     label: int
     part: PartName
     window: tuple[int, int] | None = None
+
+    def bounds(self, t: Int64[np.ndarray, " N"]) -> tuple[int, int]:
+        """Its first event, and the one behind its last, in a recording of these times."""
+        if self.window is None:
+            return 0, len(t)
+        first, last = np.searchsorted(t, t[0] + np.asarray(self.window))
+        return int(first), int(last)
+
+    def cut(self, recording: Recording) -> Recording:
+        """The sample, of the recording that it comes from."""
+        if self.window is None:
+            return recording
+        first, last = self.bounds(recording.events["t"])
+        name = f"{recording.source} from {self.window[0]} us on"
+        return replace(recording, events=recording.events[first:last], source=name)
 
 
 @dataclass(frozen=True, kw_only=True)

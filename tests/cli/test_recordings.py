@@ -1,9 +1,16 @@
 """Recordings of an event camera on the command line."""
 
 import nir
+import numpy as np
+import pytest
 
 from spikeproof.core.files import read_json
+from spikeproof.datasets.images import load
+from spikeproof.deploy.bundle import read_bundle
+from spikeproof.deploy.deployment import frames_of
+from spikeproof.deploy.executors import run_on_lava, run_twin
 
+SAMPLES = 4
 QUICK = ("epochs=1", "steps=3", "frame_size=16", "widths=4,6", "validation_steps=1")
 
 
@@ -29,6 +36,88 @@ def test_recordings_train_and_export(spikeproof, shared, tmp_path, monkeypatch):
     assert manifest["metadata"]["encoding"] == "frames"
     assert manifest["calibration"].endswith("128 recordings of the training part, split by seed 0")
     assert spikeproof("verify", chip).code == 0
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def prepared(spikeproof, data, folder, *, preset="nmnist-vanilla", settings=QUICK):
+    """A small network and its chip, made on the command line."""
+    settings = [word for setting in settings for word in ("--set", setting)]
+    words = ("--preset", preset, "--data", data, "--out", folder / "net", "--limit", 60)
+    for step in (
+        ("train", *words, "--device", "cpu", *settings),
+        ("export", folder / "net", "--data", data, "--samples", 4, "--out", folder / "model.nir"),
+        ("deploy", folder / "model.nir", "--out", folder / "chip"),
+    ):
+        done = spikeproof(*step)
+        assert done.code == 0, done.err
+    return ("--float", folder / "net", "--hardware", folder / "chip", "--data", data)
+
+
+def audited(spikeproof, models, folder, *words):
+    """The audit of a few recordings, and what it wrote down of them."""
+    out = ("--out", folder / "audit.json", "--recordings", folder / "adversarial")
+    sizes = ("--samples", SAMPLES, "--batch-size", SAMPLES, "--curve-samples", 1)
+    few = ("--suite", "events", "--estimators", "triangle", "--device", "cpu")
+    done = spikeproof("audit", *models, *few, *sizes, *out, *words)
+    assert done.code == 0, done.err
+    return done, read_json(folder / "adversarial" / "recordings.json")
+
+
+def frames_in(chip, spec):
+    """The first test recordings of a data set as a chip takes them."""
+    bundle = read_bundle(chip)
+    frames = frames_of(bundle.nir, given=bundle.metadata)
+    return np.array(load(spec, frames=frames).test_images[:SAMPLES])
+
+
+def changes(row):
+    return row["added"] + row["removed"]
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.timeout(900)
+def test_recordings_that_an_audit_writes_fool_twin_and_lava(
+    spikeproof, shared, tmp_path, cache, monkeypatch
+):
+    monkeypatch.setenv("SPIKEPROOF_CACHE", str(cache))
+    models = prepared(spikeproof, f"nmnist:{shared}/data/NMNIST", tmp_path)
+    done, written = audited(spikeproof, models, tmp_path)
+    rows = written["samples"]
+    assert [row["sample"] for row in rows] == list(range(SAMPLES))
+    assert f"wrote {tmp_path / 'adversarial'}: {SAMPLES} test recordings" in done.out
+    assert any(changes(row) for row in rows)
+    stacks = frames_in(tmp_path / "chip", f"nmnist:{tmp_path / 'adversarial'}")
+    bundle = read_bundle(tmp_path / "chip")
+    said = [row["said"][1] for row in rows]
+    assert run_twin(bundle.program, stacks).predictions.tolist() == said
+    assert run_on_lava(bundle, stacks, timeout=300.0).predictions.tolist() == said
+    lost = [row["said"][1] != row["label"] for row in rows]
+    audit = read_json(tmp_path / "audit.json")
+    on_events = [a for a in audit["attacks"] if a["budget"] is not None]
+    assert 1 - np.mean(lost) <= min(a["accuracy"]["hardware_on_hardware"] for a in on_events)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data", "digits"), "expected recordings among nmnist:DIR"),
+        (("--suite", "quick"), "expected a suite that changes whole events, got 'quick'"),
+        (("--shard", 0), "expected --recordings where all shards are collected"),
+    ],
+)
+def test_recordings_that_cannot_be_written_are_refused_first(
+    spikeproof, files, tmp_path, words, said
+):
+    models = ("--float", files / "digits.safetensors", "--hardware", files / "digits-bundle")
+    out = ("--out", tmp_path / "audit.json", "--recordings", tmp_path / "adversarial")
+    done = spikeproof("audit", *models, "--data", "digits", *out, *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
 
 
 def test_absent_recordings_are_one_line(spikeproof, tmp_path):
