@@ -18,7 +18,7 @@ from ..core.progress import SILENT, Tracker
 from ..datasets.changed_sets import (
     changed_sample,
     check_changeable,
-    test_sources,
+    samples_to_test,
     write_changed_set,
 )
 from ..datasets.event_data import FINDERS
@@ -120,7 +120,7 @@ def write_recordings(
         NotEqualError: If a file, read back, is not what the attack showed.
     """
     written = _written(plan, ledger, origin, tracker)
-    tests = test_sources(origin.found)
+    tests = samples_to_test(origin.found)
     with atomic_folder(out, marker=MANIFEST) as folder:
         changed = {tests[place]: each.changed for place, each in written.items()}
         write_changed_set(origin.found, origin.folder, folder, changed)
@@ -153,7 +153,7 @@ class _Samples:
     """Samples that are written, and what stood against those that are not yet."""
 
     def __init__(self, origin: Origin, count: int) -> None:
-        self._origin, self._tests = origin, test_sources(origin.found)
+        self._origin, self._tests = origin, samples_to_test(origin.found)
         self._refused: dict[int, dict[str, str]] = {place: {} for place in range(count)}
         self.done: dict[int, Written] = {}
 
@@ -223,10 +223,10 @@ def _check_files(origin: Origin, folder: Path, written: Mapping[int, Written]) -
     """
     places = {
         (source.path.relative_to(origin.folder), source.window): place
-        for place, source in enumerate(test_sources(origin.found))
+        for place, source in enumerate(samples_to_test(origin.found))
     }
     found, seen = FINDERS[origin.kind](folder), set()
-    for source in test_sources(found):
+    for source in samples_to_test(found):
         place = places.get((source.path.relative_to(folder), source.window))
         if place is None or place not in written:
             continue
@@ -250,7 +250,7 @@ def _rows(plan: Plan, origin: Origin, written: Mapping[int, Written]) -> list[di
     stacks = np.stack([frames_to_stacks(written[k].frames[None])[0] for k in places.tolist()])
     shown = replace(clean, images=stacks)
     said = [_said(plan, samples) for samples in (clean, shown)]
-    tests = test_sources(origin.found)
+    tests = samples_to_test(origin.found)
     return [
         {
             "sample": place,

@@ -15,7 +15,7 @@ from .recordings import Sensor, read_recording
 from .write_back import WRITERS, Changed, recording_of, write_recording
 
 
-def test_sources(found: RecordingSet) -> tuple[Source, ...]:
+def samples_to_test(found: RecordingSet) -> tuple[Source, ...]:
     """Where the test samples come from, in their order."""
     return tuple(source for source in found.sources if source.part == "test")
 
@@ -26,7 +26,7 @@ def check_changeable(found: RecordingSet) -> None:
     Raises:
         ConfigError: If they are in a format that is only read.
     """
-    for source in test_sources(found):
+    for source in samples_to_test(found):
         if source.path.suffix.lower() not in WRITERS:
             raise ConfigError(
                 f"expected recordings that end in {', '.join(WRITERS)}, got {source.path}; convert "
