@@ -1,10 +1,6 @@
 """A few adversarial images to look at: the worst for the chip, and typical ones."""
 
-import base64
-import struct
-import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +8,16 @@ import torch
 from jaxtyping import UInt8
 
 from ..attacks.lattice import LEVELS
-from ..attacks.suite import attack_named
 from ..attacks.target import Target
 from ..core.decision import predictions
+from .again import VICTIM, Member, again, on_events
 from .config import AuditConfig
-from .ledger import SIDES, SUITE, Ledger
+from .ledger import SIDES, SUITE, Ledger, white_box
+from .pictures import PNG_COLOURS, frame_pictures, image_pictures
 from .samples import Samples
 
 EACH = 2
 """So many worst and so many typical ones."""
-
-VICTIM = SIDES[1]
 
 
 def examples(
@@ -33,13 +28,13 @@ def examples(
     *,
     device: torch.device,
 ) -> list[dict[str, Any]]:
-    """Images that fool the chip: those of largest loss, and those around the middle.
+    """Samples that fool the chip: those of largest loss, and those around the middle.
 
-    Found again by the attack that fooled a sample with the largest loss; nothing for frames of
-    events, which are no pictures, or where nothing fools. What pursued the samples that others left
-    keeps no loss and is not shown.
+    Found again by the attack that fooled a sample with the largest loss, of recordings by one that
+    changes whole events where the suite has any; nothing where nothing fools. What pursued the
+    samples that others left keeps no loss and is not shown.
     """
-    if samples.images.shape[1] not in PNG_COLOURS:
+    if config.cells is None and samples.images.shape[1] not in PNG_COLOURS:
         return []
     members, losses = _losses(ledger)
     worst = losses.max(axis=0)
@@ -55,15 +50,14 @@ def examples(
     return found
 
 
-def _losses(ledger: Ledger) -> tuple[list[tuple[str, str | None]], np.ndarray]:
+def _losses(ledger: Ledger) -> tuple[list[Member], np.ndarray]:
     """The suite's attacks that kept a loss, and it by attack and sample: −∞ where none fooled."""
     found = {}
-    for name, estimator in ledger.members(SUITE, VICTIM, VICTIM):
-        where = {"role": SUITE, "source": VICTIM, "evaluated_on": VICTIM}
-        loss = ledger.loss(**where, attack=name, estimator=estimator)
+    for member in on_events(ledger) or ledger.members(SUITE, VICTIM, VICTIM):
+        where = white_box(VICTIM, *member)
+        loss = ledger.loss(**where)
         if not np.isnan(loss).any():
-            fooled = ledger.fooled_any(**where, attack=name, estimator=estimator)
-            found[name, estimator] = np.where(fooled, loss, -np.inf)
+            found[member] = np.where(ledger.fooled_any(**where), loss, -np.inf)
     return list(found), np.stack(list(found.values()))
 
 
@@ -72,39 +66,30 @@ def _example(
     config: AuditConfig,
     sample: Samples,
     targets: Mapping[str, Target],
-    found_by: tuple[str, str | None],
+    found_by: Member,
     device: torch.device,
 ) -> dict[str, Any]:
     batch = sample.batch(0, config.batch_size, device=device)
-    name, estimator = found_by
-    attempt = replace(attack_named(name), estimator=estimator, restarts=_restarts(config, name))(
-        targets[VICTIM],
-        batch.images,
-        batch.labels,
-        threat=config.threat,
-        keys=batch.keys,
-        seed=config.seed,
-    )
-    shown = batch.images, attempt.broken
+    shown = batch.images, again(config, found_by, batch, targets[VICTIM]).shown
     clean, adversarial = (_levels(images) for images in shown)
-    change = adversarial.astype(int) - clean
-    reach = max(config.threat.levels, 1)
     return {
         "kind": kind,
         "sample": int(sample.keys[0]),
         "label": int(sample.labels[0]),
         "attack": " ".join(filter(None, found_by)),
         "said": {side: [_said(targets[side], x) for x in shown] for side in SIDES},
-        "images": {
-            "clean": png(clean),
-            "perturbation": png((127.5 + 127.5 * change / reach).astype(np.uint8)),
-            "adversarial": png(adversarial),
-        },
+        **_shown(config, clean, adversarial),
     }
 
 
-def _restarts(config: AuditConfig, name: str) -> int:
-    return config.restarts if attack_named(name).is_random else 1
+def _shown(config: AuditConfig, clean: np.ndarray, adversarial: np.ndarray) -> dict[str, Any]:
+    """Pictures; of recordings also how many events were changed."""
+    if config.cells is None:
+        reach = max(config.threat.levels, 1)
+        return {"images": image_pictures(clean, adversarial, reach=reach)}
+    changed = np.abs(adversarial.astype(int) - clean).sum() / config.cells.unit
+    pictures = frame_pictures(clean, adversarial, steps=config.cells.steps)
+    return {"images": pictures, "events": float(changed)}
 
 
 def _said(target: Target, images: torch.Tensor) -> int:
@@ -114,22 +99,3 @@ def _said(target: Target, images: torch.Tensor) -> int:
 
 def _levels(images: torch.Tensor) -> UInt8[np.ndarray, "C H W"]:
     return (images[0] * LEVELS).round().to(torch.uint8).cpu().numpy()
-
-
-PNG_COLOURS = {1: 0, 3: 2}
-"""Channels, and what PNG calls them: grey, red green blue."""
-
-
-def png(image: UInt8[np.ndarray, "C H W"]) -> str:
-    """The picture as a `data:` address, which a page shows without asking anybody."""
-    channels, height, width = image.shape
-    rows = np.ascontiguousarray(image.transpose(1, 2, 0)).reshape(height, -1)
-    lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", width, height, 8, PNG_COLOURS[channels], 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
-    content = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

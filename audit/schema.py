@@ -151,9 +151,12 @@ EXAMPLE = _object(
         "said": _each_side(SAID, "What the models answered."),
         "images": _object(
             {key: {"type": "string"} for key in ("clean", "perturbation", "adversarial")},
-            description="PNG as data: addresses; grey is no change.",
+            description="PNG as data: addresses; grey is no change. Of recordings: steps from left "
+            "to right, ON above OFF.",
         ),
-    }
+        "events": _number("Of recordings: events added plus those taken away.", minimum=0),
+    },
+    optional=("events",),
 )
 
 RATE = _object(
@@ -269,7 +272,7 @@ SCHEMA: Schema = {
             "curve_attack": _text("What attacked at every point of the curve."),
             "alarms": _array(ALARM, description="Signs of false robustness."),
             "examples": _array(
-                EXAMPLE, description="Images that fool the chip; empty for what is no picture."
+                EXAMPLE, description="Samples that fool the chip; empty for what is no picture."
             ),
             "rates": _each_side(
                 _array(RATE, description="In the order of the layers; empty if not measured."),
