@@ -75,17 +75,22 @@ def origin(spec: str, frames: FrameConfig | None, config: AuditConfig, out: Path
     """The recordings behind a data SPEC, before the audit: what cannot be written is refused.
 
     Raises:
-        ConfigError: If the data are images or cannot be written, the suite changes no events, or
-            `out` is another folder than one of ours.
+        ConfigError: If the suite changes no events, the data are images or cannot be written, their
+            bins shift with the events, or `out` is another folder than one of ours.
         DataError: If recordings are missing.
     """
+    if not config.attacks.needs_frames:
+        raise ConfigError(
+            f"expected a suite that changes whole events, got {config.suite!r}; use --suite events"
+        )
     source = parse_spec(spec)
     if source.kind not in FINDERS or source.path is None or frames is None:
         kinds = ", ".join(form(kind, what) for kind, what in EVENT_KINDS.items())
         raise ConfigError(f"expected recordings among {kinds} to write back, got {spec}; use them")
-    if not config.attacks.needs_frames:
+    if frames.binning != "time":
         raise ConfigError(
-            f"expected a suite that changes whole events, got {config.suite!r}; use --suite events"
+            "expected bins of equal time to write recordings back, got bins of equally many "
+            "events, which shift where their number changes; train with --set frame_binning=time"
         )
     check_replaceable(out, MANIFEST)
     found = FINDERS[source.kind](source.path)

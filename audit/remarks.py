@@ -14,6 +14,11 @@ FRAMES = "frames"
 SIMULATED = "simulated"
 """Key of the context: there, and true, where no camera made the recordings."""
 
+UNEVEN = (
+    "Attacks on events leave unequal numbers in the bins, which no recording has where each holds "
+    "equally many: they may break what no recording breaks."
+)
+
 CALLED = {"float": "float network", "hardware": "chip"}
 
 
@@ -47,7 +52,8 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
     return [
         f"The samples are recordings of an event camera as {found['steps']} frames{size}, bins of "
         f"{how}: an event adds {one} to its cell, up to {found['cap']}, so that a level is "
-        f"{1 / found['unit']:.4g} of an event."
+        f"{1 / found['unit']:.4g} of an event.",
+        *([] if found["binning"] == "time" else [UNEVEN]),
     ]
 
 

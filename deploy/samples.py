@@ -52,12 +52,6 @@ def kind_of(program: Program) -> str:
     return "frames" if encoding is not None and encoding.kind == "frames" else "images"
 
 
-def peak(program: Program) -> int:
-    """Greatest level of a pixel or of a frame's cell, as a deployed network takes it."""
-    assert program.encoding is not None
-    return program.sources[0].high + min(program.encoding.offset)
-
-
 def lattice_samples(program: Program, samples: Samples) -> UInt8[np.ndarray, "N channels H W"]:
     """Images, or frames as stacks `[N, T·C, H, W]`, as a deployed network takes them.
 
@@ -80,7 +74,7 @@ def lattice_samples(program: Program, samples: Samples) -> UInt8[np.ndarray, "N 
             f"expected {encoding.steps} frames a sample, got {len(train)}; bin the recordings into "
             f"as many"
         )
-    whole, most = train.astype(np.uint8), peak(program)
+    whole, most = train.astype(np.uint8), program.peak
     if train.size and (train.min() < 0 or train.max() > most or (whole != train).any()):
         raise DataError(
             f"expected frames of whole numbers 0..{most}, got {train.min()}..{train.max()} or "
@@ -94,7 +88,7 @@ def lattice_noise(
 ) -> UInt8[np.ndarray, "N channels H W"]:
     """Uniform noise over all that a deployed network takes, as `lattice_samples`."""
     shape = (count, *program.sample_shape)
-    return draw.integers(0, peak(program), shape, dtype=np.uint8, endpoint=True)
+    return draw.integers(0, program.peak, shape, dtype=np.uint8, endpoint=True)
 
 
 def named_samples(program: Program, stacks: UInt8[np.ndarray, "N channels H W"]) -> Samples:

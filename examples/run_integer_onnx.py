@@ -18,8 +18,11 @@ def main(bundle: Path) -> int:
     stated = session.get_modelmeta().custom_metadata_map
     print(f"integers of {stated['matches']}, {stated['steps']} steps")
     golden = np.load(bundle / "golden.npz")
-    images = golden["images"].transpose(0, 3, 1, 2)  # stored as N H W C, taken as N C H W
-    found = session.run(["logits"], {"images": np.ascontiguousarray(images)})
+    if "frames" in golden:  # of a network for events, T N C H W
+        given = {"frames": golden["frames"]}
+    else:  # stored as N H W C, taken as N C H W
+        given = {"images": np.ascontiguousarray(golden["images"].transpose(0, 3, 1, 2))}
+    found = session.run(["logits"], given)
     logits = np.asarray(found[0])
     differs = (logits != golden["logits"]).any(axis=1)
     for sample, row in enumerate(logits):

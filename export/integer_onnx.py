@@ -19,12 +19,14 @@ from .integer_sums import Sums, Train, arithmetic
 from .onnx_scope import Scope, Shapes
 from .whole import Whole
 
-IMAGES, LOGITS = "images", "logits"
+IMAGES, FRAMES, LOGITS = "images", "frames", "logits"
 MATCHES = "Lava fixed-point model"
 
 
 def classifier_onnx(program: Program, *, how: Sums = "integer", record: bool = False) -> bytes:
     """A deployed network as an ONNX file: `images` uint8 `[N, C, H, W]` to `logits` `[N, K]`.
+
+    A network for events takes `frames` uint8 `[T, N, C, H, W]`, up to their cap.
 
     Args:
         program: With one source, an encoding and a read-out.
@@ -44,23 +46,22 @@ def classifier_onnx(program: Program, *, how: Sums = "integer", record: bool = F
             "expected a program with one input, an encoding and a read-out, got a bare network; "
             "deploy a NIR file to get one"
         )
-    if encoding.kind != "direct":
-        raise UnsupportedNodeError(
-            "expected a network that takes images, got one for frames of events; integers in ONNX "
-            "are written for images only, leave the ONNX file out"
-        )
     _check_levels(program)
-    (source,) = program.sources
-    wiring = _wiring(program, Window(steps=encoding.steps), how, record, batch=(IMAGES, 0))
-    wiring.trains[source.name], wiring.steps[source.name] = _images(source, encoding), 1
+    (source,), is_direct = program.sources, encoding.kind == "direct"
+    entry = (IMAGES, 0) if is_direct else (FRAMES, 1)
+    wiring = _wiring(program, Window(steps=encoding.steps), how, record, batch=entry)
+    train = _images(source, encoding) if is_direct else _frames(wiring.scope, program, encoding)
+    wiring.trains[source.name], wiring.steps[source.name] = train, encoding.frames
     outputs, reading = _populations(wiring)
     assert reading is not None
     wiring.scope.rename(logits(wiring.scope, readout, reading), LOGITS)
     size = program.population(readout.population).size
     return wiring.scope.model(
         name="deployed",
-        doc="Integers of a deployed spiking network; images are uint8, as they are stored.",
-        inputs={IMAGES: (np.uint8, ["N", *source.shape])},
+        doc="Integers of a deployed spiking network; its input is uint8, as it is stored.",
+        inputs={
+            entry[0]: (np.uint8, [*([] if is_direct else [encoding.steps]), "N", *source.shape])
+        },
         outputs={LOGITS: (np.float32, ["N", size]), **outputs},
         metadata=_metadata(wiring),
     )
@@ -125,6 +126,20 @@ def _images(source: Source, encoding: Encoding) -> Train:
         shift=-np.array(offset),
         low=-max(offset),
         high=LEVELS - min(offset),
+    )
+
+
+def _frames(scope: Scope, program: Program, encoding: Encoding) -> Train:
+    """What enters at each step: the level minus its channel's offset, or whether there is one."""
+    (source,), offset = program.sources, encoding.offset
+    x = scope.add("Reshape", FRAMES, scope.integers(-1, *source.shape))
+    if not source.is_graded:
+        return spike_train(scope.cast(scope.cast(x, np.bool_), np.uint8))
+    return Train(
+        raw=Whole(name=x, low=0, high=program.peak, dtype=np.uint8),
+        shift=-np.array(offset),
+        low=-max(offset),
+        high=program.peak - min(offset),
     )
 
 

@@ -271,6 +271,12 @@ class Program:
         first, *rest = self.sources[0].shape
         return (first * (self.encoding.frames if self.encoding else 1), *rest)
 
+    @property
+    def peak(self) -> int:
+        """Greatest level of a pixel, or of a frame's cell, that it is shown."""
+        assert self.encoding is not None
+        return self.sources[0].high + min(self.encoding.offset)
+
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every node."""

@@ -26,3 +26,10 @@ def test_simulated_recordings_are_remarked_on():
     (said,) = remarks({"data": "digits-dvs-simulated", "simulated": True}, RATES)
     assert said.startswith("The recordings of digits-dvs-simulated are simulated")
     assert remarks({"data": "cifar10-dvs"}, RATES) == []
+
+
+@pytest.mark.parametrize(("binning", "is_said"), [("time", False), ("count", True)])
+def test_bins_of_equally_many_events_are_remarked(binning, is_said):
+    frames = {"steps": 6, "size": None, "unit": 1, "cap": 255, "binning": binning}
+    said = remarks({"frames": frames}, RATES)
+    assert any("which no recording has" in sentence for sentence in said) == is_said

@@ -105,7 +105,7 @@ def test_recordings_that_an_audit_writes_fool_twin_and_lava(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--data", "digits"), "expected recordings among nmnist:DIR"),
+        (("--suite", "events"), "expected recordings among nmnist:DIR"),
         (("--suite", "quick"), "expected a suite that changes whole events, got 'quick'"),
         (("--shard", 0), "expected --recordings where all shards are collected"),
     ],

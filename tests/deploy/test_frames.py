@@ -11,7 +11,10 @@ from spikeproof.deploy.bundle import read_bundle
 from spikeproof.deploy.deployment import DeployConfig, frames_of, run
 from spikeproof.deploy.executors import run_on_lava, run_twin
 from spikeproof.deploy.parity import check_parity, parity_images
+from spikeproof.deploy.samples import named_samples
 from spikeproof.deploy.verification import verify_bundle
+from spikeproof.export.onnx_scope import run_onnx
+from spikeproof.export.to_onnx import checked_onnx, require_equal
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.clock import LavaClock
@@ -103,6 +106,24 @@ def test_golden_frames_give_the_golden_spikes_on_the_net_file(bundle):
     first = lava_to_train(traces["s0"])
     samples = [first[clock.window(0, n)] for n in range(3)]
     np.testing.assert_array_equal(np.stack(samples, axis=1), golden["s0"])
+
+
+@pytest.mark.parametrize("how", ["integer", "float32"])
+def test_integer_onnx_equals_the_twin_in_every_bit(bundle, cells, how):
+    program = bundle.program
+    model = checked_onnx(program, stacks(6, cells), how=how)
+    images = stacks(40, cells, seed=1)
+    logits = run_onnx(model, {"frames": named_samples(program, images)["frames"]})["logits"]
+    assert logits.tobytes() == run_twin(program, images).logits.tobytes()
+    assert logits.std(axis=0).min() > 0
+    assert require_equal(program, model, images) == logits.size
+
+
+def test_onnx_files_for_frames_are_verified_with_the_bundle(tmp_path):
+    write_nir(tmp_path / "model.nir", frames_graph(GRADED))
+    run(DeployConfig(golden=3, onnx="integer"), tmp_path / "model.nir", tmp_path / "bundle")
+    checks = {check.name: check for check in verify_bundle(tmp_path / "bundle")}
+    assert checks["onnx"].detail.startswith("3 golden samples")
 
 
 def test_gradients_reach_every_frame(bundle, cells):
