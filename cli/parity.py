@@ -1,13 +1,18 @@
 """`spikeproof parity`: the twin against Lava, spike for spike."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import NotEqualError
+from ..core.errors import ConfigError, NotEqualError
 from .options import Device, Json, Seed, full_float_device, show
 from .progress import RichTracker
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..deploy.bundle import Bundle
 
 
 def parity(
@@ -16,6 +21,9 @@ def parity(
     images: Annotated[
         Path | None,
         typer.Option("--input", help="npz of images or frames; else golden, then noise."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Data SPEC: its first test samples instead.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until Lava is killed.", min=1)] = 3600.0,
     seed: Seed = 0,
@@ -31,12 +39,15 @@ def parity(
     from ..deploy.samples import lattice_samples, read_samples
 
     full_float_device(device)
+    if images is not None and data is not None:
+        raise ConfigError("expected --input or --data, got both; leave one of them out")
     opened = read_bundle(bundle)
-    chosen = (
-        parity_images(opened, samples=samples, seed=seed)
-        if images is None
-        else lattice_samples(opened.program, read_samples(images))[:samples]
-    )
+    if data is not None:
+        chosen = samples_of(opened, data, samples)
+    elif images is not None:
+        chosen = lattice_samples(opened.program, read_samples(images))[:samples]
+    else:
+        chosen = parity_images(opened, samples=samples, seed=seed)
     report = check_parity(opened, chosen, timeout=timeout, tracker=RichTracker())
     lines = [
         f"{report.samples} samples, {len(report.layers)} layers, {report.values} values, "
@@ -45,3 +56,14 @@ def parity(
     show(report.to_json(), as_json=json, lines=lines)
     if not report.is_equal:
         raise NotEqualError(f"expected the twin to equal Lava, got {report.first}; report this")
+
+
+def samples_of(bundle: "Bundle", spec: str, count: int) -> "np.ndarray":
+    """The first test samples of a data set, as a deployed network takes them."""
+    import numpy as np
+
+    from ..datasets.images import load
+    from ..deploy.deployment import frames_of
+
+    frames = frames_of(bundle.nir, given=bundle.metadata)
+    return np.array(load(spec, frames=frames, tracker=RichTracker()).test_images[:count])

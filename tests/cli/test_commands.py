@@ -189,6 +189,16 @@ def test_parity_counts_what_it_compared(spikeproof, files):
 
 
 @pytest.mark.lava
+def test_parity_takes_the_first_test_samples_of_a_data_set(spikeproof, files):
+    words = ("parity", files / "digits-bundle", "--data", "digits", "--samples", 2)
+    done = spikeproof(*words, "--json")
+    assert (done.code, done.json["differences"], done.json["samples"]) == (0, 0, 2)
+    twice = spikeproof(*words, "--input", files / "images.npz")
+    assert (twice.code, twice.err.count("\n")) == (2, 1)
+    assert "expected --input or --data, got both" in twice.err
+
+
+@pytest.mark.lava
 def test_parity_of_a_corrupted_net_fails_naming_the_place(spikeproof, files, tmp_path):
     bundle = shutil.copytree(files / "bundle", tmp_path / "bundle")
     add_to(bundle / "model.net", "layer/1/neuron/vThMant", 100)
