@@ -63,10 +63,11 @@ def write_changed_set(
     for path, of_file in groupby(by_file, key=lambda source: source.path):
         sources, target = list(of_file), out / path.relative_to(folder)
         own = {source: changed[source] for source in sources if source in changed}
-        target.parent.mkdir(parents=True, exist_ok=True)
         if own:
+            target.parent.mkdir(parents=True, exist_ok=True)
             write_recording(target, _replaced(_read(path, found.sensor), own))
         elif any(source.part == "train" for source in sources):
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path.resolve())
 
 

@@ -104,7 +104,7 @@ def test_training_files_are_linked_and_other_test_files_left_out(digits, tmp_pat
     rewritten("nmnist", digits, tmp_path / "out", (1,))
     linked = tmp_path / "out" / "Train" / "3" / "00001.bin"
     assert linked.resolve() == (digits / "Train" / "3" / "00001.bin").resolve()
-    assert not (tmp_path / "out" / "Test" / "3" / "00001.bin").exists()
+    assert not (tmp_path / "out" / "Test" / "3").exists()
     assert (tmp_path / "out" / "Test" / "7" / "00002.bin").is_file()
 
 
