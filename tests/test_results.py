@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from spikeproof.attacks.suite import suite_named
 from spikeproof.audit.wording import estimate
 from spikeproof.datasets.recording_sets import split_hash
@@ -40,3 +42,29 @@ def test_documented_split_is_the_one_in_use():
     text = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
     assert split_hash() in text
     assert all(f"`{name}`" in text for name in suite_named("events").attacks)
+
+
+EVENTS = {
+    name: (
+        json.loads((ROOT / "docs" / "results" / f"events_{name}.json").read_text(encoding="utf-8")),
+        (ROOT / "docs" / "results" / f"events_{name}.md").read_text(encoding="utf-8"),
+    )
+    for name in ("nmnist", "aedat")
+}
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_tables_of_recordings_are_the_recorded_ones(name):
+    record, text = EVENTS[name]
+    for method, right in record["right"].items():
+        assert f"| {name}-{method} | {right['float']} | {right['hardware']} |" in text
+        assert f"right of {right['test_samples']}, float" in text
+    assert all(said.endswith(" 0 differ from Lava") for said in record["parity"].values())
+
+
+def test_recordings_were_attacked_by_the_suite_of_events():
+    record, text = EVENTS["nmnist"]
+    attacks = {attack["name"] for attack in record["audit"]["attacks"]}
+    assert attacks == set(suite_named("events").attacks)
+    assert all(f"| {name} |" in text for name in attacks)
+    assert all(row["said"][1] != row["label"] for row in record["recordings"]["samples"])
