@@ -12,6 +12,7 @@ from .clock import Window
 from .gradients.estimators import ESTIMATORS, Estimator, estimator
 from .gradients.whole_train import begin_pass
 from .interface import Encoding, Readout
+from .learnt import Learnt
 from .program import Program, Source
 from .twin import Run, Twin
 
@@ -30,6 +31,7 @@ class TwinClassifier:
         program: A program with one source, an encoding and a read-out.
         device: Where to compute.
         using: Name of the gradient estimator; None computes no gradients.
+        learnt: Its weights and biases as tensors that gradients reach; None for plain numbers.
 
     Raises:
         FormatError: If the program does not say how images enter and logits leave.
@@ -44,11 +46,12 @@ class TwinClassifier:
         *,
         device: str | torch.device = "cpu",
         using: str | None = None,
+        learnt: Learnt | None = None,
         _twin: Twin | None = None,
     ) -> None:
         self.source, self.encoding, self.readout = _interface(program)
         self.program = program
-        self.twin = _twin or Twin(program, device=device)
+        self.twin = _twin or Twin(program, device=device, learnt=learnt)
         self._estimator: Estimator | None = estimator(using) if using else None
 
     def using(self, name: str) -> "TwinClassifier":
@@ -68,9 +71,12 @@ class TwinClassifier:
         return self.twin.run(
             {self.source.name: payload},
             Window(steps=self.encoding.steps),
-            estimator=self._estimator if payload.requires_grad else None,
+            estimator=self._estimator if payload.requires_grad or self._learns() else None,
             record=record,
         )
+
+    def _learns(self) -> bool:
+        return torch.is_grad_enabled() and self.twin.learnt.requires_grad
 
     def payload(self, images: Float[Tensor, "N channels H W"]) -> Float[Tensor, "t N C H W"]:
         """What enters the chip: round(255·x) − offset, halves to the even level.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.grad import conv2d_input
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from .byte_conv import BYTE, ByteConv, fits, missing_reason
 from .exact_sums import activation_bound
@@ -31,6 +31,7 @@ class Kernel:
         low, high: Least and greatest value of an input.
         dtype: A float type that holds every sum (`exact_dtype`).
         device: Where to compute.
+        learnt: The same weights as a tensor that gradients reach; None for plain numbers.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Kernel:
         high: int,
         dtype: torch.dtype,
         device: torch.device,
+        learnt: Tensor | None = None,
     ) -> None:
         self.synapse = synapse
-        self.weight = torch.from_numpy(weight.astype(np.float64)).to(device, dtype)
+        plain = torch.from_numpy(weight.astype(np.float64)) if learnt is None else learnt
+        self.weight = plain.to(device, dtype)
         self._geometry = synapse.geometry
         self.wrapping = wrapping(
             synapse,
@@ -69,7 +72,7 @@ class Kernel:
         return str(self.weight.dtype).removeprefix("torch.")
 
     def __call__(self, x: Float[Tensor, "B *source"]) -> Float[Tensor, "B *target"]:
-        """Weighted sums of `x`, integers held in floats. Differentiable in `x`."""
+        """Weighted sums, integers held in floats; differentiable in `x` and in learnt weights."""
         x = x.to(torch.float32 if self._parts else self.weight.dtype)
         if self.synapse.is_conv:
             return self._wrapped(self._conv(x), x)
@@ -84,13 +87,21 @@ class Kernel:
             return conv2d_input(shape, self.weight.float(), grad.float(), **self._geometry)
         return (grad.to(self.weight.dtype) @ self.weight / 2**self.synapse.shift).reshape(shape)
 
+    def weight_gradient(
+        self, grad: Float[Tensor, "B O h w"], x: Float[Tensor, "B I H W"]
+    ) -> Float[Tensor, "O I kH kW"]:
+        """Gradient of a convolution with respect to its weights."""
+        shape = self.weight.shape
+        found: Tensor = conv2d_weight(x.float(), shape, grad.float(), **self._geometry)
+        return found
+
     def _conv(self, x: Tensor) -> Tensor:
         in_bytes = self._bytes is not None and self._bytes.pays(x)
         if not in_bytes and not self._parts:
             return F.conv2d(x, self.weight, **self._geometry)
-        if not x.requires_grad:
+        if not (x.requires_grad or self.weight.requires_grad):
             return self._fast(x)
-        sums: Tensor = _Fast.apply(x, self)  # type: ignore[assignment]
+        sums: Tensor = _Fast.apply(x, self.weight, self)  # type: ignore[assignment]
         return sums
 
     def _fast(self, x: Tensor) -> Tensor:
@@ -106,30 +117,38 @@ class Kernel:
     def _packed(self) -> ByteConv | None:
         """The convolution in bytes, where it is exact on this machine."""
         synapse = self.synapse
-        if not fits(self.weight, dilation=synapse.dilation, groups=synapse.groups):
+        weight = self.weight.detach()
+        if not fits(weight, dilation=synapse.dilation, groups=synapse.groups):
             return None
         if missing_reason():
             return None
-        return ByteConv(self.weight, stride=synapse.stride, padding=synapse.padding)
+        return ByteConv(weight, stride=synapse.stride, padding=synapse.padding)
 
     def _wrapped(self, sums: Tensor, x: Tensor) -> Tensor:
         if self.wrapping is None:
             return sums
-        rule, entered = self.wrapping.rule, x.detach()
-        return straight_through(sums, lambda s: rule(s.long(), entered, self.weight).to(s.dtype))
+        rule, entered, weight = self.wrapping.rule, x.detach(), self.weight.detach()
+        return straight_through(sums, lambda s: rule(s.long(), entered, weight).to(s.dtype))
 
 
 class _Fast(torch.autograd.Function):
     """Forward by whatever is fast and exact; backward as that of the same convolution in floats."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Kernel) -> Tensor:
-        ctx.kernel, ctx.shape, ctx.dtype = kernel, x.shape, x.dtype
+    def forward(ctx: Any, x: Tensor, weight: Tensor, kernel: Kernel) -> Tensor:
+        ctx.kernel, ctx.shape, ctx.dtypes = kernel, x.shape, (x.dtype, weight.dtype)
+        ctx.save_for_backward(*((x,) if ctx.needs_input_grad[1] else ()))
         return kernel._fast(x)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return ctx.kernel.adjoint(grads[0], ctx.shape).to(ctx.dtype), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            of_x = ctx.kernel.adjoint(grads[0], ctx.shape).to(ctx.dtypes[0])
+        if ctx.needs_input_grad[1]:
+            of_weight = ctx.kernel.weight_gradient(grads[0], *ctx.saved_tensors)
+            of_weight = of_weight.to(ctx.dtypes[1])
+        return of_x, of_weight, None
 
 
 def straight_through(x: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:

@@ -17,6 +17,7 @@ from .gradients.estimators import Estimator
 from .integer_gradient import membrane, spikes, summed
 from .integer_neuron import PLAIN_BOUND, Neurons, Registers, is_plain
 from .kernel import Kernel, straight_through
+from .learnt import Learnt, bias_gradient
 from .program import BIAS, Population, Program, Source, Synapse
 from .recurrence import Answer, Link, run_loop
 
@@ -40,13 +41,24 @@ class Twin:
     Args:
         program: What to run.
         device: Where.
+        learnt: Its weights and biases as tensors that gradients reach; None for plain numbers.
 
     Raises:
         RangeError: If no number format on this device sums exactly what the program may sum.
+        DataError: If what is learnt is not what the program holds.
+        UnsupportedNodeError: If what is learnt lies in a loop.
     """
 
-    def __init__(self, program: Program, *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        device: str | torch.device = "cpu",
+        learnt: Learnt | None = None,
+    ) -> None:
         self.program, self.groups = program, components(program)
+        self.learnt = learnt or Learnt()
+        self.learnt.check(program, self.groups)
         self.device = torch.device(device)
         self_test(self.device)
         self._bounds = {p.name: self._bound(p) for p in program.populations}
@@ -156,6 +168,8 @@ class Twin:
     def _prepare(self, population: Population) -> list[tuple[Synapse, int, Kernel]]:
         """Kernels into one population, split by delay, in one number format that sums them all."""
         dtype = exact_dtype(self._bounds[population.name], largest=self._largest(population))
+        synapses = self.program.into(population.name)
+        learnt = self.learnt.weights.get(population.name, (None,) * len(synapses))
         return [
             (
                 synapse,
@@ -166,9 +180,10 @@ class Twin:
                     **self._span(synapse.source),
                     dtype=dtype,
                     device=self.device,
+                    learnt=weight,
                 ),
             )
-            for synapse in self.program.into(population.name)
+            for synapse, weight in zip(synapses, learnt, strict=True)
             for delay, part in by_delay(synapse)
         ]
 
@@ -260,7 +275,8 @@ class Twin:
             total = late if total is None else total + late
         if total is None:
             return torch.zeros((1, batch, *population.shape), device=self.device)
-        return total
+        bias = self.learnt.biases.get(population.name)
+        return total if bias is None else bias_gradient(total, bias)
 
     def _check_clock(self, clock: Clock) -> None:
         wrong = self.program.unlevelled() if isinstance(clock, Window) else []
