@@ -19,7 +19,7 @@ from torch import nn
 from spikeproof.datasets.images import ImageData
 from spikeproof.train.config import NetworkOptions, TrainConfig
 from spikeproof.train.processes import Processes, start
-from spikeproof.train.training import Training
+from spikeproof.train.training import Training, fresh
 
 PENALTY = {"penalty_weight": 0.002}
 METHODS: dict[str, dict[str, Any]] = {"vanilla": {}, "at": {}, "sr": PENALTY, "srstar": PENALTY}
@@ -84,7 +84,7 @@ def training(case: Case, data: ImageData, method: str, precision: str = "32-true
     )
     network = NetworkOptions(architecture=case.architecture).network(data)
     fabric, _ = start(Processes(device=case.device), precision)
-    made = Training(config, network, data, fabric=fabric)
+    made = Training(config, fresh(network, config), data, fabric=fabric)
     made.network.train()
     enliven(made.network)
     return made

@@ -1,5 +1,6 @@
 """Networks in files: weights and buffers as safetensors, the network's config in their header."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..core.errors import ConfigError, FormatError
 from ..core.files import write_bytes
 from .fields import convert_fields, field_types
 from .network import NetworkConfig, SpikingNetwork
+from .trainable import Trainable
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -21,9 +23,18 @@ HEADER = "spikeproof"
 """The one metadata key: safetensors writes several in no fixed order."""
 
 
-def save(path: Path, network: SpikingNetwork) -> None:
+def save(path: Path, network: Trainable) -> None:
     """Writes a network's weights and buffers, whole or not at all."""
     write_tensors(path, network.state_dict(), {"network": network.config.to_dict()})
+
+
+def digest(network: Trainable) -> str:
+    """SHA-256 of a network's weights and buffers, with their names, in order."""
+    found = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load(path: Path) -> SpikingNetwork:

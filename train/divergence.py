@@ -5,12 +5,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..core.errors import ConfigError
-from .network import SpikingNetwork
+from .trainable import Trainable
 
 
 def check_finite(
     losses: list[Float[Tensor, ""]],
-    network: SpikingNetwork,
+    network: Trainable,
     images: Float[Tensor, "N C H W"],
     *,
     epoch: int,
@@ -32,11 +32,11 @@ def check_finite(
     if len(bad):
         first = int(bad[0])
         where = f"epoch {epoch}, step {step - len(losses) + 1 + first}"
-        raise _error(f"loss {losses[first].item()} at {where}", first_broken(network, images))
+        raise _error(f"loss {losses[first].item()} at {where}", network.first_broken(images))
 
 
 def check_weights(
-    network: SpikingNetwork, images: Float[Tensor, "N C H W"], *, epoch: int, step: int
+    network: Trainable, images: Float[Tensor, "N C H W"], *, epoch: int, step: int
 ) -> None:
     """Refuses to save parameters or statistics that are not finite.
 
@@ -46,21 +46,7 @@ def check_weights(
     values = network.state_dict().values()
     if not all(bool(torch.isfinite(tensor).all()) for tensor in values):
         where = f"weights at epoch {epoch}, step {step}"
-        raise _error(where, first_broken(network, images))
-
-
-@torch.no_grad()
-def first_broken(network: SpikingNetwork, images: Float[Tensor, "N C H W"]) -> str:
-    """The first layer, in order, with a parameter, a statistic or an output that is not finite."""
-    layers = dict(network.layers.named_children())
-    # A neuron turns NaN into silence, so parameters are looked at before outputs.
-    for layer, output in network.walk(images):
-        for name, tensor in layers[layer].state_dict().items():
-            if not bool(torch.isfinite(tensor).all()):
-                return f"{name} of layer {layer!r}"
-        if not bool(torch.isfinite(output).all()):
-            return f"output of layer {layer!r}"
-    return "none in the forward pass, so in the gradient"
+        raise _error(where, network.first_broken(images))
 
 
 def _error(what: str, where: str) -> ConfigError:

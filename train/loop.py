@@ -11,11 +11,13 @@ from ..core.progress import SILENT, Tracker
 from ..datasets.images import ImageData, fingerprint
 from . import run_folder
 from .board import FOLDER, NoBoard, TensorBoard, check_board
+from .checkpoint import digest
 from .config import NetworkOptions, TrainConfig
 from .network import NetworkConfig
 from .processes import Processes, start, stop
 from .run_folder import Progress
-from .training import Training
+from .trainable import Described, Trainable
+from .training import Training, fresh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class TrainResult:
 
 def run(
     config: TrainConfig,
-    network: NetworkConfig | None,
+    network: NetworkConfig | Trainable | None,
     data: ImageData,
     out: Path,
     *,
@@ -56,7 +58,8 @@ def run(
 
     Args:
         config: How to train.
-        network: What to train; None takes the usual network for the size of the images.
+        network: What to train, with fresh weights; or a network that goes on from its own. None
+            takes the usual network for the size of the images.
         data: Its training part is divided into training and validation images.
         out: Folder for `best` and `last` `.safetensors`, `config.json`, `metrics.jsonl` and
             `record.json`; must not hold a training, unless it is resumed.
@@ -76,16 +79,18 @@ def run(
     """
     out = Path(out)
     network = network or NetworkOptions().network(data)
-    _check_fit(network, data)
+    made = network if isinstance(network, Trainable) else fresh(network, config)
+    _check_fit(made.config, data)
     if tensorboard:
         check_board()
     fabric, team = start(Processes(device=device, devices=devices, nodes=nodes), config.precision)
-    training = Training(config, network, data, fabric=fabric, team=team)
+    training = Training(config, made, data, fabric=fabric, team=team)
     identity = {
         "train": config.to_dict(),
-        "network": network.to_dict(),
+        "network": made.config.to_dict(),
         "data": fingerprint(data),
         **({"simulated": True} if data.is_simulated else {}),
+        **({"start": digest(network)} if isinstance(network, Trainable) else {}),
     }
     if resume:
         team.first(lambda: run_folder.check_same(out, identity))
@@ -112,7 +117,7 @@ def run(
     )
 
 
-def _check_fit(network: NetworkConfig, data: ImageData) -> None:
+def _check_fit(network: Described, data: ImageData) -> None:
     sample = data.train_images.shape[1:]
     if network.sample_shape != sample or network.classes != len(data.classes):
         raise ConfigError(

@@ -16,6 +16,7 @@ from .architectures import build
 from .network_config import NetworkConfig
 from .pooling import pooled
 from .spiking import Spiking
+from .trainable import Trainable
 from .wiring import INPUT, Mixture, sources_of
 
 __all__ = ["NetworkConfig", "SpikingNetwork"]
@@ -34,7 +35,7 @@ def payloads(
     return samples if config.encoding == "direct" else stacks_to_train(samples, config.steps)
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(Trainable):
     """Images or frames in, logits out, T steps of spikes in between.
 
         i_t = (255·x − mean) / (255·std) at every step, or x_t / std for frames
@@ -51,6 +52,7 @@ class SpikingNetwork(nn.Module):
         ConfigError: If architecture and config do not fit.
     """
 
+    config: NetworkConfig
     mean: Tensor
     std: Tensor
 
@@ -94,6 +96,19 @@ class SpikingNetwork(nn.Module):
                 if not uses[source]:
                     del alive[source]
             yield name, output
+
+    @torch.no_grad()
+    def first_broken(self, images: Float[Tensor, "N C H W"]) -> str:
+        """The first layer, in order, with a parameter, statistic or output that is not finite."""
+        layers = dict(self.layers.named_children())
+        # A neuron turns NaN into silence, so parameters are looked at before outputs.
+        for layer, output in self.walk(images):
+            for name, tensor in layers[layer].state_dict().items():
+                if not bool(torch.isfinite(tensor).all()):
+                    return f"{name} of layer {layer!r}"
+            if not bool(torch.isfinite(output).all()):
+                return f"output of layer {layer!r}"
+        return "none in the forward pass, so in the gradient"
 
     def _encode(self, x: Tensor) -> Tensor:
         """The input current, at every step or, for images, of each of them."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.errors import ConfigError, FormatError
 from ..core.files import read_json, write_json, write_text
 from .checkpoint import BEST, LAST, read_tensors, save, write_tensors
-from .network import SpikingNetwork
+from .trainable import Trainable
 
 CONFIG, RECORD, METRICS, STATE = "config.json", "record.json", "metrics.jsonl", "resume.safetensors"
 
@@ -82,7 +82,7 @@ def check_same(folder: Path, identity: Mapping[str, Any]) -> None:
 
 
 def save_epoch(
-    folder: Path, network: SpikingNetwork, momentum: Mapping[str, Tensor], progress: Progress
+    folder: Path, network: Trainable, momentum: Mapping[str, Tensor], progress: Progress
 ) -> None:
     """Keeps a finished epoch. The state comes last: a kill before it repeats the epoch."""
     save(folder / LAST, network)
@@ -96,7 +96,7 @@ def save_epoch(
     write_tensors(folder / STATE, tensors, header)
 
 
-def load_epoch(folder: Path, network: SpikingNetwork) -> tuple[Progress, dict[str, Tensor]]:
+def load_epoch(folder: Path, network: Trainable) -> tuple[Progress, dict[str, Tensor]]:
     """Puts the last finished epoch into `network`; nothing happens where none was finished.
 
     Returns:
@@ -122,7 +122,7 @@ def load_epoch(folder: Path, network: SpikingNetwork) -> tuple[Progress, dict[st
     return progress, momentum
 
 
-def momentum_of(network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def momentum_of(network: Trainable, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """SGD's momentum by parameter name; parameters without one are left out."""
     found = {}
     for name, parameter in network.named_parameters():
@@ -133,7 +133,7 @@ def momentum_of(network: SpikingNetwork, optimizer: torch.optim.Optimizer) -> di
 
 
 def restore_momentum(
-    network: SpikingNetwork, optimizer: torch.optim.Optimizer, momentum: Mapping[str, Tensor]
+    network: Trainable, optimizer: torch.optim.Optimizer, momentum: Mapping[str, Tensor]
 ) -> None:
     """Gives the optimizer back what `momentum_of` took."""
     for name, parameter in network.named_parameters():

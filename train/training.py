@@ -28,6 +28,7 @@ from .network import NetworkConfig, SpikingNetwork
 from .objective import objective
 from .run_folder import Progress
 from .team import ALONE, Share, Team
+from .trainable import Trainable
 from .validation import accuracy, robust_accuracy
 
 CHECK_EVERY = 50
@@ -42,7 +43,7 @@ class Training:
 
     Args:
         config: How to train.
-        network: What to train.
+        network: What to train, from the weights that it has.
         data: What to train on; every process holds all of it.
         fabric: Knows device and precision.
         team: The processes; each sees `batch_size` samples a step.
@@ -51,7 +52,7 @@ class Training:
     def __init__(
         self,
         config: TrainConfig,
-        network: NetworkConfig,
+        network: Trainable,
         data: ImageData,
         *,
         fabric: Fabric,
@@ -61,8 +62,7 @@ class Training:
         learn, validate = _parts(data, config)
         self.images, self.labels = self._place(learn)
         self.validation = self._place(validate) if validate is not None else None
-        self.network = _fresh(network, config.seed)
-        self.network.set_kernel(config.neuron_kernel)
+        self.network = network
         layout = MEMORY_FORMATS[config.memory_format]
         self.network.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         fabric.to_device(self.network)
@@ -262,11 +262,13 @@ def _parts(data: ImageData, config: TrainConfig) -> tuple[Part, Part | None]:
     )
 
 
-def _fresh(config: NetworkConfig, seed: int) -> SpikingNetwork:
+def fresh(network: NetworkConfig, config: TrainConfig) -> SpikingNetwork:
     """A network with weights that depend on the seed only; torch's random state is left alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(_torch_seed(seed, "weights"))
-        return SpikingNetwork(config)
+        torch.default_generator.manual_seed(_torch_seed(config.seed, "weights"))
+        made = SpikingNetwork(network)
+    made.set_kernel(config.neuron_kernel)
+    return made
 
 
 def _to_unit(images: Tensor) -> Float[Tensor, "N C H W"]:

@@ -19,7 +19,7 @@ from spikeproof.train.loop import run
 from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.processes import Processes, is_follower, start
 from spikeproof.train.team import ALONE, Share, Team
-from spikeproof.train.training import Training
+from spikeproof.train.training import Training, fresh
 
 CONFIG = TrainConfig(
     method="srstar",
@@ -119,7 +119,9 @@ def test_two_processes_equal_one_with_the_doubled_batch(together, tmp_path):
 
 
 def test_running_statistics_become_the_mean_of_the_processes(monkeypatch, digits):
-    training = Training(CONFIG, TINY, digits, fabric=start(Processes(device="cpu"), "32-true")[0])
+    training = Training(
+        CONFIG, fresh(TINY, CONFIG), digits, fabric=start(Processes(device="cpu"), "32-true")[0]
+    )
     training.team = Team(rank=0, world=2)
     ours, theirs = 2.0, 5.0
     buffers = dict(training.network.named_buffers())

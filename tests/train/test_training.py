@@ -12,7 +12,7 @@ from spikeproof.sim.neurons.neuron import KERNELS
 from spikeproof.train.config import TrainConfig
 from spikeproof.train.loop import run
 from spikeproof.train.processes import Processes, start
-from spikeproof.train.training import Training, _torch_generator
+from spikeproof.train.training import Training, _torch_generator, fresh
 
 LAST = torch.channels_last
 
@@ -27,7 +27,7 @@ def make_training(tiny_config, digits):
             del options["penalty_weight"]
         config = TrainConfig(batch_size=32, holdout=0.2, validation_steps=2, **options)
         fabric, _ = start(Processes(device="cpu"), config.precision)
-        training = Training(config, network, digits, fabric=fabric)
+        training = Training(config, fresh(network, config), digits, fabric=fabric)
         training.network.train()
         return training, (*next(training._batches(1)), _torch_generator(0, "attack", 1))
 
@@ -178,7 +178,7 @@ def test_the_kernel_reaches_every_neuron(name, make_training):
 @pytest.mark.gpu
 def test_a_step_on_a_gpu_never_waits(quick, tiny_config, digits):
     fabric, _ = start(Processes(device="cuda"), quick.precision)
-    training = Training(quick, tiny_config, digits, fabric=fabric)
+    training = Training(quick, fresh(tiny_config, quick), digits, fabric=fabric)
     training.network.train()
     batch = (*next(training._batches(1)), _torch_generator(0, "attack", 1))
     training._step(*batch)  # what is made once may wait

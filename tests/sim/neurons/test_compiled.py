@@ -16,7 +16,7 @@ from spikeproof.sim.neurons.neuron import FUSED, integrate_and_fire
 from spikeproof.tests.sim.neuron_kernels import assert_equals_fused, currents, run
 from spikeproof.train.config import NetworkOptions, TrainConfig
 from spikeproof.train.processes import Processes, start
-from spikeproof.train.training import Training
+from spikeproof.train.training import Training, fresh
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))),
@@ -89,7 +89,7 @@ def _weights_after_a_step(name):
     config = TrainConfig(method="srstar", penalty_weight=0.002, batch_size=32, neuron_kernel=name)
     fabric, _ = start(Processes(device="cpu"), config.precision)
     network = NetworkOptions(widths=(4, 6)).network(digits)
-    training = Training(config, network, digits, fabric=fabric)
+    training = Training(config, fresh(network, config), digits, fabric=fabric)
     training.network.train()
     training._step(*next(training._batches(1)), torch.Generator().manual_seed(1))
     return [parameter.detach() for parameter in training.network.parameters()]
