@@ -89,7 +89,9 @@ def _stages(bundle: Bundle, device: str) -> dict[str, LoweredNetwork]:
     graph = read_nir(bundle.nir)
     graph.metadata = dict(bundle.manifest["metadata"])
     network = lower(graph, read_meta(graph), allow_approximation=True)
-    chosen, precision = bundle.manifest["scales"], Precision(bits=bundle.manifest["config"]["bits"])
+    chosen, config = bundle.manifest["scales"], bundle.manifest["config"]
+    # A bundle of an earlier version names no layers.
+    precision = Precision(bits=config["bits"], layers=config.get("layer_bits", {}))
     factors = chosen["factors"] if isinstance(chosen, Mapping) else {}
     _, scales = quantize(network, precision=precision, factors=factors)
     return stages(network, scales, precision=precision, device=device)

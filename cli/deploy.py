@@ -11,10 +11,13 @@ from .progress import RichTracker
 
 if TYPE_CHECKING:
     from ..datasets.frames import FrameConfig
+    from ..datasets.image_data import ImageData
+    from ..datasets.images import Part
     from ..deploy.deployment import Calibration
+    from ..deploy.finetune import Tuning
+    from ..train.config import TrainConfig
 
 Sums = Literal["integer", "float32"]
-NOT_YET = "it is not in this version"
 
 
 def deploy(
@@ -26,13 +29,33 @@ def deploy(
     must_fit: Annotated[
         bool, typer.Option("--require-fit", help="Refuse a network that does not fit the chip.")
     ] = False,
-    bits: Annotated[int, typer.Option(help="Bits of a weight, 2 to 8.")] = 8,
+    bits: Annotated[
+        str, typer.Option(help="Bits of a weight, 2 to 8; or of layers, as in first=8,*=4.")
+    ] = "8",
     calibrate: Annotated[
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
     ] = None,
     epsilon: Epsilon = None,
-    finetune: Annotated[int | None, typer.Option(help="Not in this version.")] = None,
-    data: Annotated[str | None, typer.Option(help="Not in this version.")] = None,
+    finetune: Annotated[
+        int | None, typer.Option(help="Epochs of training on the chip itself; with --data.", min=1)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data SPEC to fine-tune on; scales are searched on what it holds out."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Fine-tunes by its method, attack and weights.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of fine-tuning, as often as wanted."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="First N training samples of --data.", min=2)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where fine-tuning stopped.")
+    ] = False,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the integers as model.onnx.")
     ] = False,
@@ -67,16 +90,21 @@ def deploy(
 
     Example: spikeproof deploy model.nir --out bundle --calibrate cifar10:data --bits 8
 
+    Example: spikeproof deploy model.nir --out bundle --bits 4 --finetune 2 --data digits
+
     Example: spikeproof deploy foreign.nir --out bundle --dt 1e-4 --steps 8 --encoding direct
     --readout membrane --reset subtract --allow-approximation
     """
     from ..deploy.deployment import DeployConfig, frames_of, run
     from ..deploy.scale import SearchConfig
 
-    full_float_device(device)
-    for name, asked in (("finetune", finetune), ("data", data)):
-        if asked is not None:
-            raise ConfigError(f"expected no --{name}, got it; {NOT_YET}")
+    used = full_float_device(device)
+    _check_tuning(
+        finetune,
+        data,
+        calibrate,
+        {"preset": preset, "set": set_, "limit": limit, "resume": resume or None},
+    )
     if onnx_sums != "integer" and not onnx:
         raise ConfigError(
             f"expected --onnx with --onnx-sums {onnx_sums}, got none; give it, or leave both out"
@@ -84,10 +112,21 @@ def deploy(
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
     given |= {"integration": integration}
     frames = frames_of(model, given=given)
+    every, single = layer_bits(bits)
+    learnt, tuning, calibration = None, None, None
+    if finetune is not None and data is not None:
+        learnt = _recipe(finetune, preset, set_ or [], epsilon=radius(epsilon, frames), seed=seed)
+        tuning, calibration = _tuning(
+            data, learnt, out, limit=limit, device=used, resume=resume, frames=frames
+        )
+    elif calibrate is not None:
+        calibration = held_out(calibrate, seed=seed, count=max(128, golden), frames=frames)
     report = run(
         DeployConfig(
             chip=chip,
-            bits=bits,
+            bits=every,
+            layer_bits=single,
+            finetune=learnt,
             seed=seed,
             search=SearchConfig(epsilon=radius(epsilon, frames), seed=seed),
             allow_approximation=allow_approximation,
@@ -99,9 +138,8 @@ def deploy(
         model,
         out,
         given=given,
-        calibration=None
-        if calibrate is None
-        else held_out(calibrate, seed=seed, count=max(128, golden), frames=frames),
+        calibration=calibration,
+        tuning=tuning,
         tracker=RichTracker(),
     )
     show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
@@ -112,16 +150,102 @@ def held_out(
 ) -> "Calibration":
     """Samples of a data set's training part; never of its test part."""
     from ..datasets.images import load, split
-    from ..deploy.deployment import Calibration
 
     data = load(spec, frames=frames, tracker=RichTracker())
     _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
+    return _calibration(part, spec, seed, data)
+
+
+def layer_bits(text: str) -> tuple[int, dict[str, int]]:
+    """`8`, or `first=8,*=4`: bits of every layer, and of those that are named.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    words = {}
+    for word in text.split(","):
+        name, equals, value = word.strip().rpartition("=")
+        name = name if equals else "*"
+        if not name or not value.isdecimal() or name in words:
+            raise ConfigError(
+                f"expected bits as a number, or once a layer as in first=8,*=4, got {text!r}; "
+                "correct it"
+            )
+        words[name] = int(value)
+    return words.pop("*", 8), words
+
+
+def _check_tuning(
+    finetune: int | None, data: str | None, calibrate: str | None, others: dict[str, Any]
+) -> None:
+    """Refuses options that belong together and are apart."""
+    if (finetune is None) != (data is None):
+        given, missing = ("--data", "--finetune") if finetune is None else ("--finetune", "--data")
+        raise ConfigError(f"expected {missing} with {given}, got none; give both, or neither")
+    if finetune is not None and calibrate is not None:
+        raise ConfigError(
+            "expected no --calibrate with --finetune, got both; scales are searched on what --data "
+            "holds out"
+        )
+    given = next((name for name, value in others.items() if value is not None), None)
+    if finetune is None and given is not None:
+        raise ConfigError(f"expected --finetune with --{given}, got none; give it, or leave it out")
+
+
+def _recipe(
+    epochs: int, preset_name: str | None, settings: list[str], *, epsilon: float, seed: int
+) -> "TrainConfig":
+    from dataclasses import fields
+
+    from ..deploy.finetune import recipe
+    from ..train.config import Recipe, TrainConfig, change, parse_settings
+    from ..train.presets import preset
+
+    base = None if preset_name is None else preset(preset_name).train
+    values = parse_settings(settings)
+    known = {field.name for field in fields(TrainConfig)}
+    if foreign := sorted(values.keys() - known):
+        raise ConfigError(
+            f"expected options of training, got {foreign[0]!r}; the network is that of the file"
+        )
+    return change(Recipe(train=recipe(epochs, epsilon=epsilon, seed=seed, base=base)), values).train
+
+
+def _tuning(
+    spec: str,
+    config: "TrainConfig",
+    out: Path,
+    *,
+    limit: int | None,
+    device: str,
+    resume: bool,
+    frames: "FrameConfig | None",
+) -> "tuple[Tuning, Calibration]":
+    """What fine-tuning learns from, and the samples it holds out, which scales are searched on."""
+    from ..datasets.images import load
+    from ..deploy.finetune import Tuning
+    from ..train.training import parts
+
+    data = load(spec, limit=limit, frames=frames, tracker=RichTracker())
+    _, held = parts(data, config)
+    if held is None:
+        raise ConfigError("expected a holdout above 0, got 0; scales and epochs are chosen on it")
+    folder = out.with_name(f"{out.name}-finetune")
+    return (
+        Tuning(data=data, folder=folder, device=device, resume=resume),
+        _calibration(held, f"{spec}, held out of fine-tuning", config.seed, data),
+    )
+
+
+def _calibration(part: "Part", where: str, seed: int, data: "ImageData") -> "Calibration":
+    from ..deploy.deployment import Calibration
+
     what = "images" if data.steps is None else "recordings"
     what = f"simulated {what}" if data.is_simulated else what
     return Calibration(
         images=part.images,
         labels=part.labels,
-        source=f"{spec}: {len(part)} {what} of the training part, split by seed {seed}",
+        source=f"{where}: {len(part)} {what} of the training part, split by seed {seed}",
     )
 
 
@@ -137,8 +261,11 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
         f"rail {p['certificate']['negative_rail']} (seen {p['negative_rail_seen']})"
         for p in report["populations"]
     ]
+    tuned = report.get("finetuning")
+    learnt = [] if tuned is None else [_learnt(tuned)]
     remarks = [f"note: {remark}" for remark in report["remarks"]]
-    return [f"wrote {out}", header, *rows, *remarks, *fit_lines(report["fit"]), *_memory(report)]
+    fitted, memory = fit_lines(report["fit"]), _memory(report)
+    return [f"wrote {out}", *learnt, header, *rows, *remarks, *fitted, *memory]
 
 
 def _memory(report: dict[str, Any]) -> list[str]:
@@ -146,6 +273,14 @@ def _memory(report: dict[str, Any]) -> list[str]:
         return []
     constants, ram = report["c99"]["constant_bytes"], report["c99"]["ram_bytes"]
     return [f"C99: {constants:,} bytes of constants beside the code, {ram:,} bytes of memory"]
+
+
+def _learnt(tuned: dict[str, Any]) -> str:
+    before, after = tuned["robust_before"], tuned["robust_after"]
+    return (
+        f"fine-tuned {tuned['epochs']} epochs by {tuned['method']}: robust on held-out training "
+        f"samples {before:.1%} before, {after:.1%} after"
+    )
 
 
 def _scale(population: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What a program asks of a chip: neurons, synapses, field widths, and what may go wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -22,6 +22,7 @@ def chip_report(
     rails: dict[str, int] | None,
     approximations: Sequence[str] = (),
     silent: Sequence[str] = (),
+    finetuning: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """What runs on the chip, population by population, as plain data.
 
@@ -34,6 +35,7 @@ def chip_report(
         rails: How often v stood on its negative rail on the golden samples, by population.
         approximations: What the chip computes otherwise than the network says, each with its size.
         silent: Populations of which no neuron fired on the golden samples.
+        finetuning: What training on the chip itself has done; None for none.
     """
     found = {c.population: c for c in certificates}
     approximated = [f"approximation: {each}" for each in approximations]
@@ -59,6 +61,7 @@ def chip_report(
         "populations": rows,
         "neurons": sum(p.size for p in program.populations),
         "fit": fitted.to_json(),
+        **({} if finetuning is None else {"finetuning": dict(finetuning)}),
         "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found)],
     }
 

@@ -23,10 +23,12 @@ from ..sim.graph.file import read_nir
 from ..sim.graph.meta import InputFrames, read_meta
 from ..sim.graph.network import NirNetwork
 from ..sim.program import Program
+from ..train.config import TrainConfig
 from .bundle import ONNX, SUMS, write_bundle
 from .certify import Certificate, certify, require
 from .chip import chip_report
-from .chip_file import chip_named
+from .chip_file import Chip, chip_named
+from .finetune import Tuning, finetune, summary
 from .fit import fit, require_fit
 from .float_network import FloatNetwork
 from .golden import Golden, golden
@@ -51,6 +53,8 @@ class DeployConfig:
         onnx: How `model.onnx` sums, `integer` or `float32`; None for no such file.
         c99: Whether to write the integers as C, too.
         require_fit: Whether to refuse what does not fit the chip.
+        layer_bits: Bits of single layers, by name; `first` and `last` name them by place.
+        finetune: How weights and biases are trained on the chip itself; None for not at all.
     """
 
     chip: str = "loihi2"
@@ -62,6 +66,8 @@ class DeployConfig:
     onnx: Sums | None = None
     c99: bool = False
     require_fit: bool = False
+    layer_bits: dict[str, int] = field(default_factory=dict)
+    finetune: TrainConfig | None = None
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -93,6 +99,7 @@ class Integers:
         scales: S of every layer.
         certificates: Bounds of every layer; all hold.
         search: How the scales were found; None where each is the one that just fits.
+        finetuning: What was done to train it on the chip itself; None for nothing.
     """
 
     network: FloatNetwork
@@ -100,6 +107,7 @@ class Integers:
     scales: dict[str, float]
     certificates: tuple[Certificate, ...]
     search: Search | None
+    finetuning: dict[str, Any] | None = None
 
 
 def run(
@@ -109,6 +117,7 @@ def run(
     *,
     given: dict[str, Any] | None = None,
     calibration: Calibration | None = None,
+    tuning: Tuning | None = None,
     tracker: Tracker = SILENT,
 ) -> dict[str, object]:
     """Deploys a NIR file; returns the chip report.
@@ -119,6 +128,7 @@ def run(
         out: The bundle's folder.
         given: Metadata that the file lacks, by `NirMeta` field.
         calibration: Without it every scale is the one that just fits, and golden images are noise.
+        tuning: What fine-tuning learns from, where the config asks for it.
         tracker: Shown progress.
 
     Raises:
@@ -129,21 +139,23 @@ def run(
     """
     if config.onnx:
         require_onnx()
+    chip = chip_named(config.chip)
     # Opened first: that the output cannot be written should not be said after the scale search.
     with atomic_folder(out, marker=SUMS) as folder:
-        return _fill(folder, config, nir_file, given or {}, calibration, tracker)
+        made = to_integers(
+            config, nir_file, given=given, calibration=calibration, tuning=tuning, tracker=tracker
+        )
+        return _fill(folder, config, nir_file, made, chip, calibration)
 
 
 def _fill(
     folder: Path,
     config: DeployConfig,
     nir_file: Path,
-    given: dict[str, Any],
+    made: Integers,
+    chip: Chip,
     calibration: Calibration | None,
-    tracker: Tracker,
 ) -> dict[str, object]:
-    chip = chip_named(config.chip)
-    made = to_integers(config, nir_file, given=given, calibration=calibration, tracker=tracker)
     fitted = fit(made.program, chip)
     if config.require_fit:
         require_fit(fitted)
@@ -158,6 +170,7 @@ def _fill(
         rails=found.rails,
         approximations=[str(found) for found in made.network.approximations],
         silent=_silent(made.network, found),
+        finetuning=None if made.finetuning is None else summary(made.finetuning),
     )
     if config.c99:
         report |= {"c99": sizes(made.program)}
@@ -195,20 +208,42 @@ def to_integers(
     *,
     given: dict[str, Any] | None = None,
     calibration: Calibration | None = None,
+    tuning: Tuning | None = None,
     tracker: Tracker = SILENT,
 ) -> Integers:
     """The integers of a NIR file, certified; arguments and errors as of `run`."""
-    precision, graph = Precision(bits=config.bits), read_nir(nir_file)
+    if (config.finetune is None) != (tuning is None):
+        raise ConfigError(
+            "expected fine-tuning with data to learn from, got one of both; give both or neither"
+        )
+    precision = Precision(bits=config.bits, layers=config.layer_bits)
+    graph = read_nir(nir_file)
     meta = read_meta(graph, **(given or {}))
     network = lower(graph, meta, allow_approximation=config.allow_approximation)
     search = _search(network, precision, config, calibration, tracker)
     program, scales = quantize(
         network, precision=precision, factors=search.factors if search else {}
     )
+    record = None
+    if config.finetune is not None and tuning is not None:
+        tuned = finetune(
+            network,
+            tuning,
+            config=config.finetune,
+            precision=precision,
+            scales=scales,
+            tracker=tracker,
+        )
+        program, scales, record = tuned.program, tuned.scales, tuned.record
     certificates = certify(program, steps=network.meta.steps)
     require(certificates)
     return Integers(
-        network=network, program=program, scales=scales, certificates=certificates, search=search
+        network=network,
+        program=program,
+        scales=scales,
+        certificates=certificates,
+        search=search,
+        finetuning=record,
     )
 
 
@@ -282,4 +317,5 @@ def _manifest(
         "calibration": None if calibration is None else calibration.source,
         "scales": "largest that fit (no calibration data)" if search is None else asdict(search),
         "matches": "Lava fixed-point model",
+        **({} if made.finetuning is None else {"finetuning": made.finetuning}),
     }

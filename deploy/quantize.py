@@ -4,7 +4,7 @@ w_int = round(w·S),  vth = round(θ·S),  bias_int = round(b·S),  dv = round(4
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,22 +22,45 @@ SHRINK = 0.98
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """Bits of a weight, sign included: 2 to 8."""
+    """Bits of a weight, sign included: 2 to 8.
+
+    Args:
+        bits: Of every layer that is not named.
+        layers: Of single layers; `first` and `last` stand for the first and the last one.
+    """
 
     bits: int = 8
+    layers: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 8:
-            raise ConfigError(f"expected 2 to 8 bits a weight, got {self.bits}; choose one of them")
+        for bits in (self.bits, *self.layers.values()):
+            if not 2 <= bits <= 8:
+                raise ConfigError(f"expected 2 to 8 bits a weight, got {bits}; choose one of them")
 
-    @property
-    def peak(self) -> int:
-        """Greatest weight."""
-        return (1 << (self.bits - 1)) - 1
+    def peaks(self, network: FloatNetwork) -> dict[str, int]:
+        """Greatest weight of every layer.
+
+        Raises:
+            ConfigError: If a layer is named that the network has not.
+        """
+        names = [layer.name for layer in network.layers]
+        aliases = {"first": names[0], "last": names[-1]}
+        # A layer that is really called so is meant before the place.
+        named = {n if n in names else aliases.get(n, n): b for n, b in self.layers.items()}
+        if unknown := sorted(named.keys() - set(names)):
+            raise ConfigError(
+                f"expected bits for layers among first, last, {', '.join(names)}, got "
+                f"{unknown[0]!r}; name one of them"
+            )
+        return {name: (1 << (named.get(name, self.bits) - 1)) - 1 for name in names}
 
 
 def quantize(
-    network: FloatNetwork, *, precision: Precision, factors: Mapping[str, float]
+    network: FloatNetwork,
+    *,
+    precision: Precision,
+    factors: Mapping[str, float],
+    scales: Mapping[str, float] | None = None,
 ) -> tuple[Program, dict[str, float]]:
     """Float layers as a Program whose certificates hold and whose paths are level.
 
@@ -46,6 +69,8 @@ def quantize(
         precision: Of the weights.
         factors: By layer, S as a multiple of the scale that just fits its largest weight: above
             1 clips large weights, below 1 leaves headroom. Absent means 1.
+        scales: By layer, S itself, in place of such a multiple: weights that move then stay on
+            one lattice. It is still lowered where a certificate asks for it.
 
     Returns:
         The program, and the scale S of every layer.
@@ -55,9 +80,12 @@ def quantize(
         UnsupportedNodeError: If its paths cannot be levelled.
     """
     built: list[_Quantized] = []
+    peaks, given = precision.peaks(network), scales or {}
     for layer in network.layers:
-        scale = _largest_scale(layer, precision, factors.get(layer.name, 1.0))
-        built.append(_fitting(network, layer, scale, precision, tuple(built)))
+        peak = peaks[layer.name]
+        wanted = given.get(layer.name) or _filling(layer, peak) * factors.get(layer.name, 1.0)
+        scale = _largest_scale(layer, wanted)
+        built.append(_fitting(network, layer, scale, peak, tuple(built)))
     scales = {q.population.name: q.scale for q in built}
     return level(_program(network, tuple(built))), scales
 
@@ -70,14 +98,19 @@ class _Quantized:
     readout: Readout | None
 
 
-def _largest_scale(layer: FloatLayer, precision: Precision, factor: float) -> float:
-    """`factor` times the scale at which the largest weight fills its field; no field overflows."""
-    peak = max(float(np.abs(s.weight).max(initial=0.0)) for s in layer.synapses)
-    if peak == 0.0:
+def _filling(layer: FloatLayer, peak: int) -> float:
+    """The scale at which the largest weight fills its field."""
+    largest = max(float(np.abs(s.weight).max(initial=0.0)) for s in layer.synapses)
+    if largest == 0.0:
         raise RangeError(
             f"expected a weight that is not zero into {layer.name!r}, got none; leave the layer out"
         )
-    limits = [factor * precision.peak / peak]
+    return peak / largest
+
+
+def _largest_scale(layer: FloatLayer, wanted: float) -> float:
+    """The wanted scale, or the greatest below it at which threshold and bias keep their fields."""
+    limits = [wanted]
     if layer.theta is not None:
         limits.append(VTH_MAX / layer.theta)
     bias = float(np.abs(layer.bias).max(initial=0.0))
@@ -90,25 +123,25 @@ def _fitting(
     network: FloatNetwork,
     layer: FloatLayer,
     scale: float,
-    precision: Precision,
+    peak: int,
     before: tuple[_Quantized, ...],
 ) -> _Quantized:
     """The layer at the greatest scale up to `scale` for which its certificate holds."""
     first = scale
     while scale > first / 16:
-        for found in _candidates(layer, scale, precision):
-            _require_a_weight(found, layer, precision)
+        for found in _candidates(layer, scale, peak):
+            _require_a_weight(found, layer, peak)
             program = _program(network, (*before, found))
             if certificate(program, found.population, steps=network.meta.steps).holds:
                 return found
         scale *= SHRINK
     raise RangeError(
         f"expected population {layer.name!r} to fit its registers, got overflow down to scale "
-        f"{scale:.4g}; its weights are too uneven for {precision.bits} bits"
+        f"{scale:.4g}; its weights are too uneven for {_bits(peak)} bits"
     )
 
 
-def _require_a_weight(found: _Quantized, layer: FloatLayer, precision: Precision) -> None:
+def _require_a_weight(found: _Quantized, layer: FloatLayer, peak: int) -> None:
     """Refuses a population that its rounded weights would silence.
 
     Raises:
@@ -117,12 +150,16 @@ def _require_a_weight(found: _Quantized, layer: FloatLayer, precision: Precision
     if not any(synapse.weight.any() for synapse in found.synapses):
         raise RangeError(
             f"expected population {layer.name!r} to keep a weight, got zeros only at scale "
-            f"{found.scale:.4g}, which its bias and threshold leave to {precision.bits} bits; give "
+            f"{found.scale:.4g}, which its bias and threshold leave to {_bits(peak)} bits; give "
             "it more bits, or a smaller bias"
         )
 
 
-def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_Quantized]:
+def _bits(peak: int) -> int:
+    return peak.bit_length() + 1
+
+
+def _candidates(layer: FloatLayer, scale: float, peak: int) -> list[_Quantized]:
     """A hidden population; or a read-out, in each way that it can be read."""
     population = Population(
         name=layer.name,
@@ -135,7 +172,7 @@ def _candidates(layer: FloatLayer, scale: float, precision: Precision) -> list[_
     synapses = tuple(
         Synapse(
             target=layer.name,
-            weight=rounded(synapse.weight, scale, precision.peak),
+            weight=rounded(synapse.weight, scale, peak),
             **{key: value for key, value in vars(synapse).items() if key != "weight"},
         )
         for synapse in layer.synapses

@@ -132,7 +132,8 @@ def stages(
     """
     if any(layer.synapse for layer in network.layers):
         return {}
-    weights = _changed(network, scales, lambda layer, s: _with_weights(layer, s, precision.peak))
+    peaks = precision.peaks(network)
+    weights = _changed(network, scales, lambda la, s: _with_weights(la, s, peaks[la.name]))
     rest = _changed(weights, scales, _with_thresholds)
     found = {"fold": network, "weights": weights, "thresholds": rest}
     return {name: LoweredNetwork(n, name=name, device=device) for name, n in found.items()}

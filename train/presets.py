@@ -81,7 +81,9 @@ def _train(dataset: str, name: str, base: TrainConfig, attack: dict[str, Any]) -
     method, options = METHODS[name], dict(SELECTION.get(name, {}))
     if method.attack:
         # TRADES climbs a loss of its own, in steps: of another attack it takes the radius only.
-        options |= _attack(attack["epsilon"]) if method.is_trades and "attack" in attack else attack
+        options |= (
+            attack_options(attack["epsilon"]) if method.is_trades and "attack" in attack else attack
+        )
     if method.is_orthogonal:
         options |= RAT
     if method.penalty:
@@ -113,7 +115,7 @@ def _table(
     }
 
 
-def _attack(epsilon: float, steps: int = 5) -> dict[str, Any]:
+def attack_options(epsilon: float, steps: int = 5) -> dict[str, Any]:
     """PGD whose steps add up to two and a half times the radius."""
     return {"epsilon": epsilon, "attack_steps": steps, "attack_step_size": 2.5 * epsilon / steps}
 
@@ -206,7 +208,7 @@ GREY_SMALL_NETWORK = NetworkOptions(architecture="conv-28")
 GREY_OTHER = NetworkOptions(architecture="vgg5", widths=(16, 32, 32), hidden=(64,))
 
 PRESETS: dict[str, Recipe] = {
-    **_table("digits", DIGITS, DIGITS_NETWORK, attack=_attack(0.15)),
+    **_table("digits", DIGITS, DIGITS_NETWORK, attack=attack_options(0.15)),
     **_table("cifar", PAPER, CIFAR_NETWORK),
     **_table(
         "cifar",
@@ -235,17 +237,21 @@ PRESETS: dict[str, Recipe] = {
     **_table("nmnist", NMNIST, NMNIST_NETWORK, attack=NMNIST_ATTACK),
     **_table("pairs", PAIRS, NMNIST_NETWORK, attack=PAIRS_ATTACK),
     **_table("aedat", NMNIST, AEDAT_NETWORK, attack=NMNIST_ATTACK),
-    **_table("mnist", replace(GREY, validation_epsilon=0.1), GREY_NETWORK, attack=_attack(0.1)),
+    **_table(
+        "mnist", replace(GREY, validation_epsilon=0.1), GREY_NETWORK, attack=attack_options(0.1)
+    ),
     **_table(
         "mnist",
         replace(GREY_SMALL, validation_epsilon=0.1),
         GREY_SMALL_NETWORK,
-        attack=_attack(0.1),
+        attack=attack_options(0.1),
         suffix="-small",
     ),
-    **_table("fashion", GREY, GREY_NETWORK, attack=_attack(8 / 255)),
-    **_table("fashion", GREY_SMALL, GREY_SMALL_NETWORK, attack=_attack(8 / 255), suffix="-small"),
-    **_sources("digits", DIGITS, DIGITS_NETWORK, other=DIGITS_OTHER, attack=_attack(0.15)),
+    **_table("fashion", GREY, GREY_NETWORK, attack=attack_options(8 / 255)),
+    **_table(
+        "fashion", GREY_SMALL, GREY_SMALL_NETWORK, attack=attack_options(8 / 255), suffix="-small"
+    ),
+    **_sources("digits", DIGITS, DIGITS_NETWORK, other=DIGITS_OTHER, attack=attack_options(0.15)),
     **_sources("cifar", PAPER, CIFAR_NETWORK, other=CIFAR100_NETWORK),
     **_sources(
         "cifar",
@@ -255,13 +261,13 @@ PRESETS: dict[str, Recipe] = {
         epochs=CIFAR_SMALL_EPOCHS["at"],
         suffix="-small",
     ),
-    **_sources("fashion", GREY, GREY_NETWORK, other=GREY_OTHER, attack=_attack(8 / 255)),
+    **_sources("fashion", GREY, GREY_NETWORK, other=GREY_OTHER, attack=attack_options(8 / 255)),
     **_sources(
         "fashion",
         GREY_SMALL,
         GREY_SMALL_NETWORK,
         other=GREY_OTHER,
-        attack=_attack(8 / 255),
+        attack=attack_options(8 / 255),
         suffix="-small",
     ),
 }

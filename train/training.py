@@ -59,7 +59,7 @@ class Training:
         team: Team = ALONE,
     ) -> None:
         self.config, self.fabric, self.team = config, fabric, team
-        learn, validate = _parts(data, config)
+        learn, validate = parts(data, config)
         self.images, self.labels = self._place(learn)
         self.validation = self._place(validate) if validate is not None else None
         self.network = network
@@ -213,14 +213,14 @@ class Training:
                 mean = config.mean * (config.sample_shape[0] // len(config.mean))
                 x = augment(x, mean=mean, config=self.augmentation, generator=draws)
             share = self.team.share(len(index))
-            yield _to_unit(share.of(x)), share.of(self.labels[index]), share
+            yield to_unit(share.of(x)), share.of(self.labels[index]), share
 
     @torch.no_grad()
     def _validate(self, *, is_last: bool) -> tuple[float | None, float | None]:
         """Clean and robust accuracy; the latter only where it decides, and at the end."""
         if self.validation is None:
             return None, None
-        config, images = self.config, _to_unit(self.validation[0])
+        config, images = self.config, to_unit(self.validation[0])
         robust = None
         if config.select_by == "robust" or is_last:
             robust = robust_accuracy(
@@ -247,7 +247,8 @@ class Training:
         return torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
 
 
-def _parts(data: ImageData, config: TrainConfig) -> tuple[Part, Part | None]:
+def parts(data: ImageData, config: TrainConfig) -> tuple[Part, Part | None]:
+    """What a training learns from, and what it validates on; None for nothing."""
     if config.holdout == 0:
         everything = np.arange(len(data.train_labels))
         whole = Part(images=data.train_images, labels=data.train_labels, indices=everything)
@@ -271,7 +272,8 @@ def fresh(network: NetworkConfig, config: TrainConfig) -> SpikingNetwork:
     return made
 
 
-def _to_unit(images: Tensor) -> Float[Tensor, "N C H W"]:
+def to_unit(images: Tensor) -> Float[Tensor, "N C H W"]:
+    """Levels of 255 as input units."""
     return images.to(torch.float32) / 255.0
 
 
