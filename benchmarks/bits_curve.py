@@ -149,7 +149,7 @@ def kept(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
     if not path.is_file():
         found = compute()
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **found)
+            np.savez(file, allow_pickle=False, **found)
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 

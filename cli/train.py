@@ -13,6 +13,7 @@ from .progress import RichTracker
 
 if TYPE_CHECKING:
     from ..train.config import Recipe
+    from ..train.network import NetworkConfig, SpikingNetwork
 
 
 def train(
@@ -22,6 +23,9 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A TOML file.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, as often as wanted.")
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="A checkpoint whose weights are trained further.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="First N training and test samples.")] = None,
     repair: Annotated[
@@ -42,6 +46,9 @@ def train(
     """Trains a spiking network: vanilla, adversarial, SR or SR*.
 
     Example: spikeproof train --preset cifar-srstar-small --data cifar10:data --out runs/c
+
+    Example: spikeproof train --preset cifar-srstar-small --data cifar10:data --init runs/c
+    --set epochs=2 --set learning_rate=0.01 --out runs/c-longer
     """
     from ..datasets.images import load
     from ..train.loop import run
@@ -52,9 +59,10 @@ def train(
         tracker = RichTracker()
         frames = recipe.network.frames
         read = load(data, limit=limit, frames=frames, mend=repair, tracker=tracker)
+        network = recipe.network.network(read)
         result = run(
             recipe.train,
-            recipe.network.network(read),
+            network if init is None else _further(init, network),
             read,
             out,
             device=full_float_device(device),
@@ -76,6 +84,26 @@ def train(
     lines = [f"wrote {result.folder} after {result.epochs} epochs"]
     lines += [f"{key:22} {value}" for key, value in (result.best or found["last"] or {}).items()]
     show(found, as_json=json, lines=lines)
+
+
+def _further(init: Path, asked: "NetworkConfig") -> "SpikingNetwork":
+    """The network of a checkpoint, to be trained further; its statistics of the data stay.
+
+    Raises:
+        ConfigError: If the recipe is for another network.
+    """
+    from ..train.checkpoint import load
+
+    network = load(init)
+    ours, theirs = network.config.to_dict(), asked.to_dict()
+    differing = sorted(k for k in ours.keys() - {"mean", "std"} if ours[k] != theirs[k])
+    if differing:
+        key = differing[0]
+        raise ConfigError(
+            f"expected a recipe for the network of {init}, got another {key} {theirs[key]} (it has "
+            f"{ours[key]}); choose its preset, or --set {key}"
+        )
+    return network.train()
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class ChipConfig:
         return asdict(self)
 
 
-class ChipNetwork(Trainable):
+class ChipNetwork(Trainable[ChipConfig]):
     """A lowered network whose every pass is that of the chip; weights and biases are learnt.
 
     Masters are in units of what a layer's inputs carry, so that one learning rate fits layers of
@@ -63,8 +63,6 @@ class ChipNetwork(Trainable):
     Raises:
         ConfigError: If bits are given to a layer that it has not.
     """
-
-    config: ChipConfig
 
     def __init__(
         self, network: FloatNetwork, *, precision: Precision, scales: Mapping[str, float]
@@ -86,7 +84,7 @@ class ChipNetwork(Trainable):
             for weight, unit in zip(weights, self.units, strict=True)
         )
         self.biases = nn.ParameterList(
-            nn.Parameter(torch.from_numpy(layer.bias).to(torch.float64)) for layer in network.layers
+            nn.Parameter(torch.tensor(layer.bias, dtype=torch.float64)) for layer in network.layers
         )
         self._made: tuple[list[Tensor], Program, dict[str, float], TwinClassifier] | None = None
 

@@ -35,7 +35,7 @@ def payloads(
     return samples if config.encoding == "direct" else stacks_to_train(samples, config.steps)
 
 
-class SpikingNetwork(Trainable):
+class SpikingNetwork(Trainable[NetworkConfig]):
     """Images or frames in, logits out, T steps of spikes in between.
 
         i_t = (255·x − mean) / (255·std) at every step, or x_t / std for frames
@@ -52,7 +52,6 @@ class SpikingNetwork(Trainable):
         ConfigError: If architecture and config do not fit.
     """
 
-    config: NetworkConfig
     mean: Tensor
     std: Tensor
 

@@ -1,6 +1,6 @@
 """What the training loop trains: a spiking network, or the integers of a chip."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -31,13 +31,16 @@ class Described(Protocol):
         ...
 
 
-class Trainable(nn.Module):
+Config = TypeVar("Config", bound=Described)
+
+
+class Trainable(nn.Module, Generic[Config]):
     """Images or stacks of frames [N, C, H, W] in [0, 1] to logits [N, K].
 
     Its state is all that training changes, so that a file of it is a checkpoint.
     """
 
-    config: Described
+    config: Config
 
     def first_broken(self, images: Float[Tensor, "N C H W"]) -> str:
         """Where a parameter, a statistic or an output is not finite, of a diverged network."""

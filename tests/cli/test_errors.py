@@ -172,7 +172,19 @@ REFUSED = {
         "deploy {f}/model.nir --out out --chip x",
         "a chip among loihi1, loihi2, got 'x'",
     ),
-    "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "no --finetune, got it"),
+    "fine-tuning": ("deploy {f}/model.nir --out out --finetune 2", "--data with --finetune, got"),
+    "data alone": ("deploy {f}/model.nir --out out --data digits", "--finetune with --data, got"),
+    "tuning option": ("deploy {f}/model.nir --out out --limit 9", "--finetune with --limit, got"),
+    "two sources": (
+        "deploy {f}/digits.nir --out out --finetune 1 --data digits --calibrate digits",
+        "expected no --calibrate with --finetune, got both",
+    ),
+    "network option": (
+        "deploy {f}/digits.nir --out out --finetune 1 --data digits --set steps=3",
+        "expected options of training, got 'steps'",
+    ),
+    "bits in words": ("deploy {f}/model.nir --out out --bits first=", "expected bits as a number"),
+    "bits twice": ("deploy {f}/model.nir --out out --bits 4,8", "or once a layer as in first=8"),
     "sums of no onnx": (
         "deploy {f}/model.nir --out out --onnx-sums float32",
         "expected --onnx with --onnx-sums float32, got none",

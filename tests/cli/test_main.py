@@ -28,7 +28,7 @@ OPTIONS = {
     "record": ("--data", "--out", "--format", "--per-class", "--loops", "--refractory", "--noise"),
     "train": (
         *("--preset", "--config", "--data", "--out", "--set", "--limit", "--resume"),
-        *("--devices", "--nodes", "--tensorboard"),
+        *("--devices", "--nodes", "--tensorboard", "--init"),
     ),
     "export": ("--out", "--onnx"),
     "deploy": (
@@ -38,6 +38,10 @@ OPTIONS = {
         "--calibrate",
         "--finetune",
         "--data",
+        "--preset",
+        "--set",
+        "--limit",
+        "--resume",
         "--onnx",
         "--require-fit",
     ),

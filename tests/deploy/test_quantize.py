@@ -95,6 +95,37 @@ def test_other_bits_are_refused(bits):
         Precision(bits=bits)
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ({"first": 8}, [127, 7, 7, 7]),
+        ({"last": 2, "fire2": 3}, [7, 3, 7, 1]),
+        ({"fire1": 8, "last": 8}, [127, 7, 7, 127]),
+    ],
+)
+def test_layers_have_the_bits_that_they_are_given(layers, expected):
+    graph = lattice_graph(bits=8)
+    network = lower(graph, read_meta(graph))
+    precision = Precision(bits=4, layers=layers)
+    assert list(precision.peaks(network).values()) == expected
+    program, _ = quantize(network, precision=precision, factors={})
+    assert [int(np.abs(s.weight).max()) for s in program.synapses] == expected
+
+
+def test_bits_of_layers_that_are_not_there_are_refused():
+    graph = lattice_graph()
+    with pytest.raises(ConfigError, match="expected bits for layers among first, .*, got 'conv9'"):
+        Precision(layers={"conv9": 4}).peaks(lower(graph, read_meta(graph)))
+
+
+def test_a_given_scale_replaces_that_of_the_largest_weight():
+    graph = lattice_graph(bits=4)
+    network = lower(graph, read_meta(graph))
+    given = {"fire1": 9.0, "fire3": 5.0}
+    _, scales = quantize(network, precision=Precision(bits=4), factors={}, scales=given)
+    assert {name: scales[name] for name in given} == given
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_every_certificate_holds_and_fields_are_in_range(seed, bits):

@@ -50,6 +50,7 @@ def test_gradients_of_weights_and_biases_equal_those_of_the_float_network(rng, d
     biases = [b.detach().float().requires_grad_() for b in learnt.biases.values()]
     shaped = [biases[0].reshape(-1, 1, 1), *biases[1:]]
     _, logits = float_network(program, x, decay=decay, each=each, weights=weights, biases=shaped)
+    assert run.reading is not None
     assert torch.equal(run.reading, logits)
     ours = [learnt.weights["a"][0], learnt.weights["b"][0], *learnt.weights["out"]]
     theirs = [weights[k] for k in (0, 1, 3, 4)]
