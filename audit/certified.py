@@ -18,7 +18,6 @@ from ..core.axes import stacks_to_train
 from ..core.decision import predictions
 from ..core.errors import DataError
 from ..core.progress import SILENT, Tracker
-from ..deploy.samples import peak
 from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.intervals import Enclosure, Reach, Span
 from ..sim.program import DECAY_UNITY, Program
@@ -115,7 +114,7 @@ class _Boxes:
 
     def __init__(self, program: Program) -> None:
         self.program, self.enclosure = program, Enclosure(program)
-        self.chip, self.peak = TwinClassifier(program), peak(program)
+        self.chip, self.peak = TwinClassifier(program), program.peak
         self.steps = self.chip.encoding.steps
         largest = max(p.size for p in program.populations)
         self.size = max(1, CELLS // (largest * (self.steps + 1)))

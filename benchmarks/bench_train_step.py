@@ -18,6 +18,7 @@ from torch import nn
 
 from spikeproof.datasets.images import ImageData
 from spikeproof.train.config import NetworkOptions, TrainConfig
+from spikeproof.train.network import SpikingNetwork
 from spikeproof.train.processes import Processes, start
 from spikeproof.train.training import Training, fresh
 
@@ -129,7 +130,9 @@ def main() -> None:
     trainings["srstar, bf16"] = training(case, data, "srstar", "bf16-mixed")
     calls = {name: waiting(partial(step, made)) for name, made in trainings.items()}
     base = training(case, data, "srstar")
-    norse = NorseStep(base.network, base.config)
+    network = base.network
+    assert isinstance(network, SpikingNetwork)
+    norse = NorseStep(network, base.config)
     calls["srstar, norse"] = waiting(partial(norse_step, base, norse))
     first = {name: call() for name, call in calls.items()}
     assert abs(first["srstar"] - first["srstar, norse"]) < 1e-3 * first["srstar"], first
@@ -146,7 +149,7 @@ def main() -> None:
         )
         for name, limit in OVER_NORSE.items()
     ]
-    rates = base.network.rates(next(base._batches(1))[0])
+    rates = network.rates(next(base._batches(1))[0])
     details = {
         "case": asdict(case) | {"clock": case.clock.__name__},
         "seconds": seconds,

@@ -70,7 +70,7 @@ def test_cached_frames_are_those_of_each_recording(folder, workers):
 
 def test_second_call_counts_nothing(folder, monkeypatch):
     first = cached_frames(cifar10_dvs(folder), CONFIG)
-    monkeypatch.setattr(frame_cache, "_frames_of", None)
+    monkeypatch.setattr(frame_cache, "frames_of", None)
     assert cached_frames(cifar10_dvs(folder), CONFIG).path == first.path
 
 
@@ -82,9 +82,9 @@ def test_interrupted_counting_goes_on_where_it_stopped(folder, cache, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         cached_frames(recordings, CONFIG, tracker=StopAfter(7))
     assert {"".join(path.suffixes) for path in cache.iterdir()} == {".partial.npy", ".filled.npy"}
-    counted = frame_cache._frames_of
+    counted = frame_cache.frames_of
     monkeypatch.setattr(
-        frame_cache, "_frames_of", lambda *args: seen.append(args[0]) or counted(*args)
+        frame_cache, "frames_of", lambda *args: seen.append(args[0]) or counted(*args)
     )
     np.testing.assert_array_equal(cached_frames(recordings, CONFIG).frames, whole)
     assert 0 < len(seen) < 20
