@@ -6,7 +6,7 @@ published, four estimators, on the uint8 lattice); attacks on the float network 
 over to every chip. Writes `OUT.json` and `OUT.md`; finished parts are kept in `--work`.
 
     python benchmarks/bits_curve.py CHECKPOINT --data digits --epsilon 0.1 \
-        --work /tmp/bits --out docs/results/bits_digits
+        --work runs/bits --out docs/results/bits_digits
 """
 
 import argparse
