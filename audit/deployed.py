@@ -14,6 +14,7 @@ from ..core.files import read_json, sha256
 from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData, fingerprint, split
 from ..deploy.bundle import SUMS, Bundle, read_bundle
+from ..deploy.finetune import summary
 from ..deploy.lower import lower
 from ..deploy.quantize import Precision, quantize
 from ..deploy.stages import LoweredNetwork, stages
@@ -29,7 +30,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import FRAMES, SIMULATED, TRAINED_ON
+from .remarks import FINETUNING, FRAMES, SIMULATED, TRAINED_ON
 from .samples import Samples
 
 
@@ -80,9 +81,20 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
             "steps": network.config.steps,
             "checkpoint_sha256": sha256(checkpoint_file(checkpoint)),
             "bundle_sha256": sha256(bundle / SUMS),
-            "bits": opened.manifest["config"]["bits"],
+            **_making(opened),
         },
     )
+
+
+def _making(bundle: Bundle) -> dict[str, Any]:
+    """How the integers came about, as far as it is not the rule: bits, and what was learnt."""
+    config, learnt = bundle.manifest["config"], bundle.manifest.get("finetuning")
+    layers = config.get("layer_bits")  # a bundle of an earlier version names none
+    return {
+        "bits": config["bits"],
+        **({"layer_bits": layers} if layers else {}),
+        **({FINETUNING: summary(learnt)} if learnt else {}),
+    }
 
 
 def _stages(bundle: Bundle, device: str) -> dict[str, LoweredNetwork]:

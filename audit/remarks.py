@@ -1,6 +1,7 @@
 """What a reader of an audit should know that is no alarm: oddities of data and of networks."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from .ledger import SIDES
@@ -13,6 +14,9 @@ FRAMES = "frames"
 
 SIMULATED = "simulated"
 """Key of the context: there, and true, where no camera made the recordings."""
+
+FINETUNING = "finetuning"
+"""Key of the context: what was learnt on the chip, where it was fine-tuned."""
 
 UNEVEN = (
     "Attacks on events leave unequal numbers in the bins, which no recording has where each holds "
@@ -30,7 +34,8 @@ def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         rates: Spike rates of each model on clean images, layer by layer.
     """
     silent = (said for side in SIDES for said in _silent(side, rates[side]))
-    return [*_simulated(context), *_frames(context), *_foreign(context), *silent]
+    known = (_simulated, _frames, _foreign, _finetuned)
+    return [*chain.from_iterable(found(context) for found in known), *silent]
 
 
 def _simulated(context: Mapping[str, Any]) -> list[str]:
@@ -65,6 +70,17 @@ def _foreign(context: Mapping[str, Any]) -> list[str]:
     return [
         f"The network was trained with other data than {name}: a low accuracy may be that of a "
         "foreign task, and test images may have been seen in training."
+    ]
+
+
+def _finetuned(context: Mapping[str, Any]) -> list[str]:
+    learnt = context.get(FINETUNING)
+    if learnt is None:
+        return []
+    return [
+        f"The chip was trained {learnt['epochs']} epochs further, the float network was not: what "
+        "the chip gains over it may be the training's; compare with a float network trained as "
+        "long (train --init)."
     ]
 
 

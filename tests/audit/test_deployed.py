@@ -8,9 +8,10 @@ from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.deployed import check_data, data_context, load_deployed
 from spikeproof.core.errors import ConfigError, DataError, FormatError, NotEqualError
 from spikeproof.core.files import sha256
-from spikeproof.datasets.images import ImageData, fingerprint
-from spikeproof.deploy.bundle import SUMS
+from spikeproof.datasets.images import ImageData, fingerprint, load
+from spikeproof.deploy.bundle import NIR, SUMS
 from spikeproof.deploy.deployment import DeployConfig, run
+from spikeproof.deploy.finetune import Tuning, recipe
 from spikeproof.export.to_nir import to_nir
 from spikeproof.sim.graph.file import write_nir
 from spikeproof.tests.deploy.networks import DIGITS, random_network
@@ -61,6 +62,17 @@ def test_bundle_of_the_same_architecture_but_other_weights_is_refused(pair, tmp_
     other, _ = place(tmp_path, random_network(seed=1))
     with pytest.raises(DataError, match="expected .* to be made from this checkpoint, got another"):
         load_deployed(other, pair[1])
+
+
+def test_context_tells_of_bits_by_layer_and_of_fine_tuning(pair, tmp_path):
+    folder, bundle = pair
+    config = replace(recipe(1, epsilon=0.1, seed=0), batch_size=16, attack_steps=1, holdout=0.25)
+    tuning = Tuning(data=load("digits", limit=32), folder=tmp_path / "tuning")
+    made = DeployConfig(golden=1, bits=4, layer_bits={"first": 8}, finetune=config)
+    run(made, bundle / NIR, tmp_path / "tuned", tuning=tuning)
+    context = load_deployed(folder, tmp_path / "tuned").context
+    assert (context["bits"], context["layer_bits"]) == (4, {"first": 8})
+    assert (context["finetuning"]["epochs"], context["finetuning"]["method"]) == (1, "srstar")
 
 
 def test_context_tells_both_models_apart(pair):

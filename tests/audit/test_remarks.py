@@ -33,3 +33,8 @@ def test_bins_of_equally_many_events_are_remarked(binning, is_said):
     frames = {"steps": 6, "size": None, "unit": 1, "cap": 255, "binning": binning}
     said = remarks({"frames": frames}, RATES)
     assert any("which no recording has" in sentence for sentence in said) == is_said
+
+
+def test_a_chip_that_was_trained_further_is_remarked():
+    (said,) = remarks({"finetuning": {"epochs": 3}}, RATES)
+    assert said.startswith("The chip was trained 3 epochs further, the float network was not")
