@@ -1,21 +1,14 @@
 """`spikeproof deploy`: integers, chip report, golden vectors, manifest."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ..core.errors import ConfigError
 from .options import Device, Epsilon, Json, Out, Seed, full_float_device, radius, show
 from .progress import RichTracker
-
-if TYPE_CHECKING:
-    from ..datasets.frames import FrameConfig
-    from ..datasets.image_data import ImageData
-    from ..datasets.images import Part
-    from ..deploy.deployment import Calibration
-    from ..deploy.finetune import Tuning
-    from ..train.config import TrainConfig
+from .tuning import check_tuning, held_out, tuning_on, tuning_recipe
 
 Sums = Literal["integer", "float32"]
 
@@ -99,7 +92,7 @@ def deploy(
     from ..deploy.scale import SearchConfig
 
     used = full_float_device(device)
-    _check_tuning(
+    check_tuning(
         finetune,
         data,
         calibrate,
@@ -115,8 +108,10 @@ def deploy(
     every, single = layer_bits(bits)
     learnt, tuning, calibration = None, None, None
     if finetune is not None and data is not None:
-        learnt = _recipe(finetune, preset, set_ or [], epsilon=radius(epsilon, frames), seed=seed)
-        tuning, calibration = _tuning(
+        learnt = tuning_recipe(
+            finetune, preset, set_ or [], epsilon=radius(epsilon, frames), seed=seed
+        )
+        tuning, calibration = tuning_on(
             data, learnt, out, limit=limit, device=used, resume=resume, frames=frames
         )
     elif calibrate is not None:
@@ -145,17 +140,6 @@ def deploy(
     show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
 
 
-def held_out(
-    spec: str, *, seed: int, count: int = 128, frames: "FrameConfig | None" = None
-) -> "Calibration":
-    """Samples of a data set's training part; never of its test part."""
-    from ..datasets.images import load, split
-
-    data = load(spec, frames=frames, tracker=RichTracker())
-    _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
-    return _calibration(part, spec, seed, data)
-
-
 def layer_bits(text: str) -> tuple[int, dict[str, int]]:
     """`8`, or `first=8,*=4`: bits of every layer, and of those that are named.
 
@@ -173,80 +157,6 @@ def layer_bits(text: str) -> tuple[int, dict[str, int]]:
             )
         words[name] = int(value)
     return words.pop("*", 8), words
-
-
-def _check_tuning(
-    finetune: int | None, data: str | None, calibrate: str | None, others: dict[str, Any]
-) -> None:
-    """Refuses options that belong together and are apart."""
-    if (finetune is None) != (data is None):
-        given, missing = ("--data", "--finetune") if finetune is None else ("--finetune", "--data")
-        raise ConfigError(f"expected {missing} with {given}, got none; give both, or neither")
-    if finetune is not None and calibrate is not None:
-        raise ConfigError(
-            "expected no --calibrate with --finetune, got both; scales are searched on what --data "
-            "holds out"
-        )
-    given = next((name for name, value in others.items() if value is not None), None)
-    if finetune is None and given is not None:
-        raise ConfigError(f"expected --finetune with --{given}, got none; give it, or leave it out")
-
-
-def _recipe(
-    epochs: int, preset_name: str | None, settings: list[str], *, epsilon: float, seed: int
-) -> "TrainConfig":
-    from dataclasses import fields
-
-    from ..deploy.finetune import recipe
-    from ..train.config import Recipe, TrainConfig, change, parse_settings
-    from ..train.presets import preset
-
-    base = None if preset_name is None else preset(preset_name).train
-    values = parse_settings(settings)
-    known = {field.name for field in fields(TrainConfig)}
-    if foreign := sorted(values.keys() - known):
-        raise ConfigError(
-            f"expected options of training, got {foreign[0]!r}; the network is that of the file"
-        )
-    return change(Recipe(train=recipe(epochs, epsilon=epsilon, seed=seed, base=base)), values).train
-
-
-def _tuning(
-    spec: str,
-    config: "TrainConfig",
-    out: Path,
-    *,
-    limit: int | None,
-    device: str,
-    resume: bool,
-    frames: "FrameConfig | None",
-) -> "tuple[Tuning, Calibration]":
-    """What fine-tuning learns from, and the samples it holds out, which scales are searched on."""
-    from ..datasets.images import load
-    from ..deploy.finetune import Tuning
-    from ..train.training import parts
-
-    data = load(spec, limit=limit, frames=frames, tracker=RichTracker())
-    _, held = parts(data, config)
-    if held is None:
-        raise ConfigError("expected a holdout above 0, got 0; scales and epochs are chosen on it")
-    folder = out.with_name(f"{out.name}-finetune")
-    return (
-        Tuning(data=data, folder=folder, device=device, resume=resume),
-        _calibration(held, f"{spec}, held out of fine-tuning", config.seed, data),
-    )
-
-
-def _calibration(part: "Part", where: str, seed: int, data: "ImageData") -> "Calibration":
-    from ..deploy.deployment import Calibration
-
-    what = "images" if data.steps is None else "recordings"
-    what = f"simulated {what}" if data.is_simulated else what
-    return Calibration(
-        images=part.images,
-        labels=part.labels,
-        source=f"{where}: {len(part)} {what} of the training part, split by seed {seed}",
-    )
 
 
 def _lines(out: Path, report: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spikeproof.audit.deployed import data_context
-from spikeproof.cli.deploy import held_out
+from spikeproof.cli.tuning import held_out
 from spikeproof.core.files import read_json
 from spikeproof.datasets.images import load
 from spikeproof.datasets.simulation import SIMULATION
