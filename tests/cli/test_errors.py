@@ -271,7 +271,10 @@ REFUSED = {
     "unknown option": ("verify {f}/bundle --fast", "No such option: --fast"),
     "no argument": ("verify", "Missing argument"),
     "no output": ("deploy {f}/model.nir", "Missing option '--out'"),
-    "no number": ("deploy {f}/model.nir --out out --bits many", "Invalid value for '--bits'"),
+    "no number": (
+        "deploy {f}/model.nir --out out --bits many",
+        "expected bits as a number, or .*, got .many.",
+    ),
     "negative seed": ("verify {f}/bundle --seed -1", "Invalid value for '--seed'"),
     "no fraction": (AUDIT + " --epsilon 8/0", "Invalid value for '--epsilon'"),
     "a fraction out of range": (AUDIT + " --epsilon 510/255", "expected epsilon in 0..1, got 2.0"),

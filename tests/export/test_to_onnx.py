@@ -44,7 +44,5 @@ def test_integers_that_differ_are_refused_with_both_values(monkeypatch):
 
 def test_images_of_another_shape_are_refused():
     model = checked_onnx(classifier("sum"), np.zeros((2, 2, 4, 4), np.uint8))
-    with pytest.raises(
-        DataError, match=r"images of shape \(C, H, W\) = \(2, 4, 4\), got \(2, 4, 5"
-    ):
+    with pytest.raises(DataError, match=r"images .* of shape \(2, 4, 4\), got \(2, 4, 5"):
         require_equal(classifier("sum"), model, np.zeros((2, 2, 4, 5), np.uint8))
