@@ -87,7 +87,8 @@ class _Comparison:
         train = self.double.encode(samples) if self.is_direct else samples.double()
         values = {self.double.input: train, **self.double.run(train)}
         layers = tuple(self._compare_layer(name, values) for name in self.single.spiking)
-        given = samples.float() / 255 if samples.dtype == torch.uint8 else samples.float()
+        is_levels = self.is_direct and samples.dtype == torch.uint8
+        given = samples.float() / 255 if is_levels else samples.float()
         logits, *spikes = self._answers(given)
         expected = self.single.read_out({self.single.input: train.float()})
         equal = self._unflipped(train.float(), spikes)

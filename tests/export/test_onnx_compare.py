@@ -42,6 +42,15 @@ def test_architecture_equals_torch_layer_by_layer(make_network, images, changes)
     assert_equal(compare_onnx(to_nir(network), images), len(images))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_frames_count_events_in_any_number_format(make_network, dtype):
+    network = make_network(encoding="frames", mean=(0, 0), std=(0.4, 0.3))
+    shape = (network.config.steps, 20, *network.config.input_shape)
+    draws = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 4, shape, generator=draws).to(dtype)
+    assert_equal(compare_onnx(to_nir(network), frames), 20)
+
+
 def test_foreign_neurons_equal_torch_layer_by_layer():
     """LIF with a leak, reset by subtraction, behind a current, and an integrator that is read."""
     rng, ones = np.random.default_rng(0), np.ones(9)
