@@ -68,3 +68,12 @@ def test_recordings_were_attacked_by_the_suite_of_events():
     assert attacks == set(suite_named("events").attacks)
     assert all(f"| {name} |" in text for name in attacks)
     assert all(row["said"][1] != row["label"] for row in record["recordings"]["samples"])
+
+
+def test_readme_shows_what_was_proven():
+    path = ROOT / "docs" / "results" / "certified_digits.json"
+    networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, key in (("vanilla", "vanilla"), ("AT", "at"), ("SR*", "srstar")):
+        shares = (estimate(row["certified"]) for row in networks[key]["radii"])
+        assert f"| {name} | {' | '.join(shares)} |" in readme
