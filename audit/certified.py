@@ -18,6 +18,7 @@ from ..core.axes import stacks_to_train
 from ..core.decision import predictions
 from ..core.errors import DataError
 from ..core.progress import SILENT, Tracker
+from ..deploy.certify import certify, require
 from ..sim.classifier import LEVELS, TwinClassifier
 from ..sim.intervals import Enclosure, Reach, Span
 from ..sim.program import DECAY_UNITY, Program
@@ -78,8 +79,9 @@ def certify_inputs(
         One answer a radius, in their order.
 
     Raises:
-        DataError: If the images do not fit the network.
-        UnsupportedNodeError, RangeError: As `Enclosure`.
+        DataError: If images or classes do not fit the network.
+        RangeError: If the program's own certificates do not hold, without which nothing is proven.
+        UnsupportedNodeError: As `Enclosure`.
     """
     if tuple(images.shape[1:]) != program.sample_shape:
         raise DataError(
@@ -87,6 +89,13 @@ def certify_inputs(
             "the data that the network was trained on"
         )
     chip, boxes = TwinClassifier(program), _Boxes(program)
+    require(certify(program, steps=chip.encoding.steps))  # a read-out that clips adds up nothing
+    classes = program.population(chip.readout.population).size
+    if not ((labels >= 0) & (labels < classes)).all():
+        raise DataError(
+            f"expected classes within 0..{classes - 1}, got {labels.min()}..{labels.max()}; pass "
+            "the data that the network was trained on"
+        )
     with torch.no_grad(), tracker.task("certify", len(images) * len(epsilons)) as task:
         right = _right(chip, images, labels)
         found = []
@@ -148,7 +157,8 @@ class _Boxes:
             return _apart(found.count, labels)
         is_sum = readout.kind == "sum"
         keeps_nothing = DECAY_UNITY if is_sum else 0
-        if not (np.all(population.du == DECAY_UNITY) and np.all(population.dv == keeps_nothing)):
+        adds_up = np.all(population.du == DECAY_UNITY) and np.all(population.dv == keeps_nothing)
+        if not adds_up or any(synapse.is_conv for synapse in program.into(population.name)):
             v = found.v
             last = (v.low.sum(0), v.high.sum(0)) if is_sum else (v.low[-1], v.high[-1])
             return _apart(Span(low=last[0][None], high=last[1][None]), labels)

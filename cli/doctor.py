@@ -16,6 +16,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     import torch
 
     from ..core.record import versions
+    from ..export.c99.build import compiler
     from ..export.onnx_scope import onnx_missing
     from ..sim.byte_conv import missing_reason
     from ..sim.exact_sums import self_test
@@ -32,6 +33,7 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
         "exact_sums": True,
         "byte_convolution": {"available": not why_not, "reason": why_not},
         "onnx": {"available": not no_onnx, "reason": no_onnx},
+        "c_compiler": compiler(),
         "lava": {"available": lava.available, "reason": lava.reason, "install": INSTALL},
     }
     lines = [
@@ -40,6 +42,8 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
         f"{'spikes sum in':18} "
         + (f"float32: bytes are not used, {why_not}" if why_not else "bytes, float32 elsewhere"),
         f"{'ONNX':18} " + (f"not usable: {no_onnx}" if no_onnx else "usable"),
+        f"{'C compiler':18} "
+        + (compiler() or "none: verify cannot run C99; install one, or name it in CC"),
         f"{'Lava':18} " + ("usable" if lava.available else f"not usable: {lava.reason}; {INSTALL}"),
     ]
     show(result, as_json=json, lines=lines)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spikeproof.attacks.lattice import ThreatModel
 from spikeproof.attacks.pgd import PGD
 from spikeproof.audit.certified import certify_inputs
-from spikeproof.core.errors import DataError
+from spikeproof.core.errors import DataError, RangeError
 from spikeproof.datasets.images import load
 from spikeproof.deploy.deployment import DeployConfig, to_integers
 from spikeproof.export.to_nir import to_nir
@@ -22,7 +22,16 @@ from spikeproof.tests.deploy.networks import random_network
 from spikeproof.tests.deploy.residual import residual_program
 from spikeproof.tests.sim.programs import classifier
 
+
+def leaky():
+    """A read-out that forgets, whose spikes cannot be counted together."""
+    program = classifier("membrane")
+    *hidden, last = program.populations
+    return replace(program, populations=(*hidden, replace(last, dv=1000)))
+
+
 PROGRAMS = {
+    "leaky": leaky(),
     "membrane": classifier("membrane"),
     "sum": classifier("sum"),
     "spikes": classifier("spikes"),
@@ -126,6 +135,22 @@ def test_a_wrong_answer_is_not_robust(digits):
     assert not found.is_right.any()
     row = found.to_json()
     assert (row["count"], row["certified"]["value"], row["levels"]) == (0, 0.0, 1)
+
+
+def test_classes_that_the_chip_lacks_are_refused(digits):
+    program, images, labels = digits
+    with pytest.raises(DataError, match=r"expected classes within 0\.\.9, got .*\.\.19; pass"):
+        certify_inputs(program, images, labels + 10, epsilons=(0.0,))
+
+
+def test_without_certificates_of_the_registers_nothing_is_proven():
+    program = classifier("membrane")
+    heavy = [replace(s, weight=s.weight * 100_000) for s in program.synapses]
+    images = np.zeros((1, *program.sample_shape), np.uint8)
+    with pytest.raises(RangeError, match="in population"):
+        certify_inputs(
+            replace(program, synapses=tuple(heavy)), images, np.zeros(1, np.int64), epsilons=(0.0,)
+        )
 
 
 def test_other_images_are_refused(digits):
