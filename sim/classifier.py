@@ -14,7 +14,7 @@ from .gradients.whole_train import begin_pass
 from .interface import Encoding, Readout
 from .learnt import Learnt
 from .program import Program, Source
-from .twin import Run, Twin
+from .twin import Run, Twin, Wire
 
 LEVELS = 255
 
@@ -64,8 +64,20 @@ class TwinClassifier:
         assert run.reading is not None
         return run.reading * self.readout.scale
 
-    def run(self, images: Float[Tensor, "N channels H W"], *, record: bool = False) -> Run:
-        """Everything the populations did; logits are `reading * readout.scale`."""
+    def run(
+        self,
+        images: Float[Tensor, "N channels H W"],
+        *,
+        record: bool = False,
+        wire: Wire | None = None,
+    ) -> Run:
+        """Everything the populations did; logits are `reading * readout.scale`.
+
+        Args:
+            images: In [0, 1].
+            record: Whether to keep registers and what arrives.
+            wire: What becomes of spikes on their way; None loses none.
+        """
         payload = self.payload(images)
         begin_pass(self._estimator)
         return self.twin.run(
@@ -73,6 +85,7 @@ class TwinClassifier:
             Window(steps=self.encoding.steps),
             estimator=self._estimator if payload.requires_grad or self._learns() else None,
             record=record,
+            wire=wire,
         )
 
     def _learns(self) -> bool:

@@ -126,7 +126,7 @@ def unroll(past: Past, estimator: Estimator) -> StepBack:
         return _copy
     h, windows = past.h, past.windows
     steps = [estimator.unroll(h[w], theta=past.theta, decay=past.kept_v) for w in windows]
-    into_u = _unroll_current(past)
+    into_u = unroll_current(past)
     # Backpropagation through v goes on from its own gradient, which that through u would overwrite.
     into_v = torch.empty_like(h[0]) if _is_kept(past.kept_u) else None
 
@@ -146,7 +146,7 @@ def _backward(past: Past, estimator: Estimator, grad: Tensor) -> Tensor:
     h, found = past.h, torch.empty_like(grad)
     for w in past.windows:
         found[w] = estimator.backward(grad[w], h[w], theta=past.theta, decay=past.kept_v)
-    return through_time(_unroll_current(past), found, out=torch.empty_like(found))
+    return through_time(unroll_current(past), found, out=torch.empty_like(found))
 
 
 def _copy(t: int, grad: Tensor, out: Tensor) -> None:
@@ -172,7 +172,7 @@ def _in_activations(stored: Tensor) -> Tensor:
     return stored if stored.is_floating_point() else stored.to(torch.float32) / UNIT
 
 
-def _unroll_current(past: Past) -> StepBack:
+def unroll_current(past: Past) -> StepBack:
     """From the gradient with respect to what v receives to that with respect to the activation."""
     kept, ends = past.kept_u, {w.stop - 1 for w in past.windows}
     carried: Tensor | None = None
@@ -241,5 +241,5 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         grad = torch.stack([grads[0] * share for share in ctx.shares])
-        grad = through_time(_unroll_current(ctx.past), grad, out=grad)
+        grad = through_time(unroll_current(ctx.past), grad, out=grad)
         return as_given(grad, *ctx.given), None, None, None

@@ -24,15 +24,20 @@ from .recurrence import Answer, Link, run_loop
 
 @dataclass(frozen=True)
 class Run:
-    """What a run produced, per population in the program's order: spikes, recorded registers."""
+    """What a run produced, per population in the program's order: spikes, and where it was recorded
+    registers and what arrived, `[1, N, *shape]` where that is the same at every step."""
 
     spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
     registers: dict[str, Registers] = field(default_factory=dict)
+    activations: dict[str, Float[Tensor, "t N *shape"]] = field(default_factory=dict)
     reading: Float[Tensor, "N K"] | None = None
 
 
 Observer = Callable[[Program, Run, Mapping[str, Tensor]], None]
 """Is shown what ran, what it did and what entered."""
+
+Wire = Callable[[str, Tensor], Tensor]
+"""Of a population's name and the spikes that it sends: those that arrive."""
 
 
 class Twin:
@@ -73,6 +78,7 @@ class Twin:
         biases: Mapping[str, Tensor] | None = None,
         estimator: Estimator | None = None,
         record: bool = False,
+        wire: Wire | None = None,
         tracker: Tracker = SILENT,
     ) -> Run:
         """Runs a batch from zero state.
@@ -84,20 +90,22 @@ class Twin:
             biases: Bias mantissas `[N, *shape]` that replace a population's own: how an input
                 block is driven.
             estimator: How spikes are differentiated; None gives plain numbers.
-            record: Whether to keep u and v of every population.
+            record: Whether to keep u and v of every population, and what arrives there.
+            wire: What becomes of spikes on their way, on a `Window`; None loses none.
             tracker: Advanced by populations.
 
         Raises:
             DataError: If an input is missing, unknown, not whole or out of its source's range, or
                 a bias is no integer within int16.
-            UnsupportedNodeError: If a synapse is out of step with a window.
+            UnsupportedNodeError: If a synapse is out of step with a window, or spikes are to be
+                lost without one.
         """
-        self._check_clock(clock)
+        self._check_clock(clock, wire)
         self._check_names(inputs)
         trains = {s.name: self._train(s, inputs, clock) for s in self.program.sources}
         replaced = {name: self._given_bias(name, b) for name, b in (biases or {}).items()}
         batch = _batch_size(trains, replaced)
-        sent, registers, reading = {}, {}, None
+        sent, registers, activations, reading = {}, {}, {}, None
         with tracker.task("twin", len(self.program.populations)) as task:
             for group in self.groups:
                 task.advance(0, group[0].name)
@@ -113,14 +121,16 @@ class Twin:
                     for p in group
                 }
                 for name, answer in self._answers(outside, neurons, clock, estimator).items():
-                    trains[name] = sent[name] = answer.spikes
+                    sent[name] = answer.spikes
+                    trains[name] = answer.spikes if wire is None else wire(name, answer.spikes)
                     if record:
                         registers[name] = answer.registers
+                        activations[name] = answer.activation
                     if self._is_read(answer.population):
                         reading = self._read(answer)
                     task.advance(1)
         in_order = {p.name: sent[p.name] for p in self.program.populations}
-        return Run(spikes=in_order, registers=registers, reading=reading)
+        return Run(in_order, registers, activations, reading)
 
     def _neurons(
         self,
@@ -278,7 +288,12 @@ class Twin:
         bias = self.learnt.biases.get(population.name)
         return total if bias is None else bias_gradient(total, bias)
 
-    def _check_clock(self, clock: Clock) -> None:
+    def _check_clock(self, clock: Clock, wire: Wire | None) -> None:
+        if wire is not None and not isinstance(clock, Window):
+            raise UnsupportedNodeError(
+                f"expected a window where spikes are lost on their way, got {type(clock).__name__}; "
+                f"in a loop they return within a step of the run, show samples in windows"
+            )
         wrong = self.program.unlevelled() if isinstance(clock, Window) else []
         if wrong:
             raise UnsupportedNodeError(
