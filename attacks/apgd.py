@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .apgd_l1 import SparseWalk
 from .attack import Attack
 from .lattice import uniform_start
 from .loss import CROSS_ENTROPY, LOSSES, Loss, targeted_dlr
@@ -25,7 +26,8 @@ class APGD(Attack):
 
     a = 0.75, in the first step 1. η starts at 2ε. At each checkpoint a sample whose loss rose in
     no more than ρ = 75 % of the steps since the last one, or whose best loss and η both stood
-    still, halves η and goes back to its best point.
+    still, halves η and goes back to its best point. In the ℓ2 ball the steepest step takes the
+    place of the sign; in the ℓ1 ball steps are sparse (`apgd_l1`).
 
     Args:
         loss: What is climbed, a name of `LOSSES`.
@@ -34,6 +36,7 @@ class APGD(Attack):
     step_size: None = field(default=None, init=False)
     loss: str = CROSS_ENTROPY
     counts_last: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         self._climb(trial, draws, LOSSES[self.loss])
@@ -42,6 +45,9 @@ class APGD(Attack):
         # The authors stretch the start until its largest entry is ε; over a few thousand pixels
         # that changes nothing, and it would leave the lattice.
         start = uniform_start(trial.images, threat=trial.threat, draws=draws)
+        if trial.threat.norm == "l1":
+            SparseWalk(trial, start, loss).run(self.steps)
+            return
         walk = _Walk(trial, start, loss)
         lengths = checkpoint_lengths(self.steps)
         due = dict(zip(accumulate(lengths), lengths, strict=True))
@@ -105,7 +111,7 @@ class _Walk:
 
     def advance(self, a: float) -> None:
         """One step with momentum, and its loss and gradient."""
-        z = self._project(self.x + self.size * self.gradient.sign())
+        z = self._project(self.x + self.size * self.trial.threat.ball.steepest(self.gradient))
         moved = self._project(self.x + a * (z - self.x) + (1 - a) * (self.x - self.previous))
         self.previous, self.x = self.x, moved
         loss, self.gradient = self.trial.differentiate(moved, loss=self.climbed)

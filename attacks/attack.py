@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.errors import ConfigError, DataError
 from ..core.randomness import generator
-from .lattice import ThreatModel
+from .lattice import LINF, ThreatModel
 from .target import Target
 from .trial import Attempt, Trial
 
@@ -44,6 +44,8 @@ class Attack(ABC):
     """Whether the estimator matters."""
     needs_frames: ClassVar[bool] = False
     """Whether it changes events, so that epsilon does not matter and images cannot be attacked."""
+    norms: ClassVar[tuple[str, ...]] = (LINF,)
+    """In whose balls it searches."""
     counts_last: ClassVar[bool] = True
     """Whether its published definition counts the last point only, not any visited one."""
 
@@ -83,12 +85,18 @@ class Attack(ABC):
                 `fooled_any` and `broken` are those of the full run; the rest depends on the batch.
 
         Raises:
-            ConfigError: If the target does not have the estimator, or the seed is negative.
+            ConfigError: If the target does not have the estimator, the attack not the norm, or the
+                seed is negative.
             DataError: If the inputs do not fit together, or the target returns what is not finite.
         """
         if seed < 0:
             raise ConfigError(f"expected a seed of 0 or more, got {seed}; choose another")
         _check_batch(images, labels, keys)
+        if not self.searches(threat.norm):
+            raise ConfigError(
+                f"expected another norm than {threat.norm} for attack {self.name!r}, which does "
+                "not search its balls; choose another attack"
+            )
         if self.needs_frames:
             threat.require_cells()
         threat.check(images)
@@ -108,6 +116,10 @@ class Attack(ABC):
             # What an estimator has learnt in one restart, it does not take into the next.
             trial.target = self._chosen(target)
         return trial.attempt()
+
+    def searches(self, norm: str) -> bool:
+        """Whether it searches the balls of a norm; a stated step size is one of linf."""
+        return norm in self.norms and (norm == LINF or self.step_size is None)
 
     @property
     def budget(self) -> str | None:

@@ -14,11 +14,15 @@ from .trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class FGSM(Attack):
-    """x + ε·sign ∇ₓ CE(x, y), clipped. No random start."""
+    """x + ε·sign ∇ₓ CE(x, y), clipped; in other norms ε times the steepest step.
+
+    No random start.
+    """
 
     steps: int = field(default=1, init=False)
     step_size: None = field(default=None, init=False)
     is_random: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         del draws

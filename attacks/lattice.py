@@ -1,4 +1,4 @@
-"""The threat model: an L∞ ball inside [0, 1], on the lattice of 8-bit images.
+"""The threat model: a ball inside [0, 1], on the lattice of 8-bit images.
 
 Float network and chip are compared on the lattice k/255. Iterative attacks keep a real-valued
 shadow; the network sees, and is judged at, its rounding.
@@ -14,10 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..core.choice import chosen
 from ..core.errors import ConfigError, DataError
+from .norms import NORMS, Norm, rounded
 
 LEVELS = 255
-NORMS = ("linf",)
+LINF, PIXELS = "linf", "l0"
 FLOAT32_RESOLUTION = 2.0**-23
 
 
@@ -73,9 +75,9 @@ class ThreatModel:
     """Which images an attack may show: within `epsilon` of the original, inside [0, 1].
 
     Args:
-        epsilon: Radius in input units, 0 to 1. On the lattice it is floor(255·epsilon) levels,
-            never more than epsilon.
-        norm: "linf".
+        epsilon: Radius in the norm's unit (`norms`), for linf 0 to 1. On the lattice a pixel moves
+            by floor(255·epsilon) levels, never more than epsilon.
+        norm: A name of `NORMS`.
         lattice: Whether only images k/255 are lawful.
         cells: What images are where they are frames of events; None where they are pictures.
 
@@ -89,33 +91,42 @@ class ThreatModel:
     cells: Cells | None = None
 
     def __post_init__(self) -> None:
-        if self.norm not in NORMS:
-            known = ", ".join(NORMS)
-            raise ConfigError(
-                f"expected a norm among {known}, got {self.norm!r}; choose one of them"
-            )
-        if not 0 <= self.epsilon <= 1:
-            raise ConfigError(
-                f"expected epsilon in 0..1, got {self.epsilon}; "
-                "give it in input units, 8 levels of 255 as 8/255"
-            )
+        chosen(NORMS, self.norm, what="a norm")
+        self._check_epsilon()
         if self.lattice and self.epsilon > 0 and self.levels == 0:
             raise ConfigError(
                 f"expected epsilon 0 or at least 1/255 = 0.0039 on 8-bit images, got "
                 f"{self.epsilon}; no pixel could change, raise it"
             )
 
+    def _check_epsilon(self) -> None:
+        highest = 1 if self.norm == LINF else math.inf
+        if not (0 <= self.epsilon <= highest and math.isfinite(self.epsilon)):
+            raise ConfigError(
+                f"expected epsilon in 0..{highest}, got {self.epsilon}; "
+                "give it in input units, 8 levels of 255 as 8/255"
+            )
+        if self.norm == PIXELS and self.epsilon != round(self.epsilon):
+            raise ConfigError(
+                f"expected a whole number of pixels as epsilon of l0, got {self.epsilon}; round it"
+            )
+
+    @property
+    def ball(self) -> Norm:
+        """The norm itself."""
+        return NORMS[self.norm]
+
     @property
     def levels(self) -> int:
-        """E: by how many levels of 255 a pixel may move."""
+        """E: epsilon in whole levels of 255; of linf, by how many a pixel may move."""
         # 8/255 computed another way may lie a rounding error below eight levels. Images are
         # float32, so one unit in its last place is not "above epsilon".
         return math.floor(LEVELS * self.epsilon * (1 + FLOAT32_RESOLUTION))
 
     @property
     def radius(self) -> float:
-        """How far a pixel may move, in input units: E/255 on the lattice, else epsilon."""
-        return self.levels / LEVELS if self.lattice else self.epsilon
+        """Epsilon in effect: of linf on the lattice E/255, which no pixel exceeds."""
+        return self.levels / LEVELS if self.lattice and self.norm == LINF else self.epsilon
 
     @property
     def top(self) -> float:
@@ -137,12 +148,42 @@ class ThreatModel:
     def project(
         self, x: Float[Tensor, "N C H W"], images: Float[Tensor, "N C H W"]
     ) -> Float[Tensor, "N C H W"]:
-        """The point of the ball around `images`, inside the range, nearest to the shadow `x`."""
-        return x.clamp(images - self.radius, images + self.radius).clamp(0.0, self.top)
+        """The point of ball and range nearest to the shadow `x`; of l2 one near it.
 
-    def see(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """What the network sees of the shadow `x`."""
+        Of l0 that of the range alone: there only what the network sees has to be in the ball.
+        """
+        if self.norm == LINF:  # sums would round differently
+            return x.clamp(images - self.radius, images + self.radius).clamp(0.0, self.top)
+        if self.ball.is_lazy:
+            return x.clamp(0.0, self.top)
+        return (images + self.held(x - images, images)).clamp(0.0, self.top)
+
+    def held(self, change: Tensor, images: Tensor) -> Tensor:
+        """The nearest change that ball and range allow."""
+        return self.ball.project(change, -images, self.top - images, self.radius)
+
+    def see(
+        self, x: Float[Tensor, "N C H W"], images: Float[Tensor, "N C H W"]
+    ) -> Float[Tensor, "N C H W"]:
+        """What the network sees of the shadow `x` in the ball around `images`.
+
+        On the lattice its rounding to levels, which is inside the ball as well: `norms.rounded`.
+        """
+        if self.norm == LINF or not (self.lattice or self.ball.is_lazy):
+            return self.round(x)
+        seen: Tensor = _Moved.apply(x, images, self)  # type: ignore[assignment]
+        return seen
+
+    def round(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """What the network sees of any point, lawful or not."""
         return snap(x) if self.lattice else x
+
+    def wider(self, level: int, entries: int) -> float:
+        """Epsilon of a ball that holds a change of all entries by so many levels of 255.
+
+        Of l0 so many 255ths of all entries, in which at 255 anything may change.
+        """
+        return self.ball.most(level / LEVELS, entries)
 
     def check(self, images: Float[Tensor, "N C H W"]) -> None:
         """Refuses originals that are themselves unlawful.
@@ -186,20 +227,24 @@ def uniform_start(
     threat: ThreatModel,
     draws: Sequence[np.random.Generator],
 ) -> Float[Tensor, "N C H W"]:
-    """A uniform random point of each sample's ball, clipped to [0, 1].
+    """A random point of each sample's ball, clipped to [0, 1]; of linf a uniform one.
+
+    Of other norms it lies on the way to a random point of the edge, at a uniform share of it.
 
     Args:
         images: Originals.
-        threat: On its lattice, whole levels −E..E are drawn.
+        threat: On the lattice of linf, whole levels −E..E are drawn.
         draws: One generator a sample, so that a sample's start is its own.
     """
     shape = tuple(images.shape[1:])
-    if threat.lattice:
+    if threat.norm != LINF:
+        offset = np.stack([d.random() * threat.ball.edge(d, shape, threat.radius) for d in draws])
+    elif threat.lattice:
         steps = [d.integers(-threat.levels, threat.levels, shape, endpoint=True) for d in draws]
         offset = np.stack(steps) / LEVELS
     else:
         offset = np.stack([d.uniform(-threat.epsilon, threat.epsilon, shape) for d in draws])
-    return threat.see(threat.project(images + torch.from_numpy(offset).to(images), images))
+    return _lawful(images, offset, threat)
 
 
 def random_corner(
@@ -208,22 +253,56 @@ def random_corner(
     threat: ThreatModel,
     draws: Sequence[np.random.Generator],
 ) -> Float[Tensor, "N C H W"]:
-    """A random corner of each sample's ball, clipped to [0, 1]; arguments as `uniform_start`."""
+    """A random corner of each sample's ball, clipped to [0, 1]; arguments as `uniform_start`.
+
+    Of norms whose balls have no such corners, a random point of the edge.
+    """
     shape = tuple(images.shape[1:])
-    signs = np.stack([2.0 * draw.integers(0, 2, shape) - 1.0 for draw in draws])
-    offset = threat.radius * torch.from_numpy(signs).to(images)
-    return threat.see(threat.project(images + offset, images))
+    offset = np.stack([threat.ball.edge(draw, shape, threat.radius) for draw in draws])
+    return _lawful(images, offset, threat)
+
+
+def _lawful(images: Tensor, offset: np.ndarray, threat: ThreatModel) -> Tensor:
+    moved = images + torch.from_numpy(offset).to(images)
+    return threat.see(threat.project(moved, images), images)
 
 
 class _Snap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         del ctx
-        # CUDA divides by a host number as a product with its reciprocal, one ulp off for some k;
-        # by a tensor it divides.
-        return (x * LEVELS).round() / torch.full((), LEVELS, dtype=x.dtype, device=x.device)
+        return _at_levels((x * LEVELS).round())
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         del ctx
         return grads[0]
+
+
+class _Moved(torch.autograd.Function):
+    """Rounding of a change, with the derivative of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, images: Tensor, threat: ThreatModel) -> Tensor:
+        del ctx
+        change = x - images
+        if threat.ball.is_lazy:
+            change = threat.held(change, images)
+        if not threat.lattice:
+            return images + change
+        levels = (images * LEVELS).round()
+        # A float32 shadow may lie a rounding error outside; its levels may not.
+        radius = LEVELS * threat.epsilon * (1 + FLOAT32_RESOLUTION)
+        change = rounded(change * LEVELS, threat.ball, radius)
+        return _at_levels((levels + change).clamp(0, threat.top * LEVELS))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        del ctx
+        return grads[0], None, None
+
+
+def _at_levels(levels: Tensor) -> Tensor:
+    # CUDA divides by a host number as a product with its reciprocal, one ulp off for some k; by a
+    # tensor it divides.
+    return levels / torch.full((), LEVELS, dtype=levels.dtype, device=levels.device)

@@ -7,6 +7,7 @@ import numpy as np
 
 from .attack import Attack
 from .lattice import random_corner, uniform_start
+from .norms import NORMS
 from .trial import Trial
 
 
@@ -17,6 +18,7 @@ class Noise(Attack):
     steps: int = field(default=0, init=False)
     step_size: None = field(default=None, init=False)
     takes_gradients: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         trial.judge(uniform_start(trial.images, threat=trial.threat, draws=draws))
@@ -33,6 +35,7 @@ class Corners(Attack):
     steps: int = field(default=0, init=False)
     step_size: None = field(default=None, init=False)
     takes_gradients: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         trial.judge(random_corner(trial.images, threat=trial.threat, draws=draws))

@@ -1,6 +1,7 @@
 """Projected gradient descent (Madry et al. 2018): for evaluation, and for adversarial training."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -9,23 +10,24 @@ from torch import Tensor
 from .attack import Attack
 from .lattice import LEVELS, ThreatModel, uniform_start
 from .loss import Loss, cross_entropy, input_gradient
+from .norms import NORMS
 from .target import Network
 from .trial import Trial
-
-OVERSHOOT = 2.5
-"""How many radii the steps that follow epsilon add up to; 2 cross the ball."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PGD(Attack):
-    """PGD from a uniform random start; published results count the last iterate.
+    """PGD from a random start; published results count the last iterate.
 
         x ← Π(x + α·sign ∇ₓ CE(x, y))
 
-    With `step_size` None, α follows the ball: 2.5·ε/k (Madry et al. 2018), at least one level of
-    255, so that k steps can cross the whole of it. Liu et al. 2024 step 0.01 whatever ε and k are,
-    which ten steps take to 25/255 and no further.
+    In other norms the step is the steepest one there (`norms.Norm`). With `step_size` None, α
+    follows the ball: 2.5·ε/k (Madry et al. 2018), at least one level of 255, so that k steps can
+    cross the whole of it. Liu et al. 2024 step 0.01 whatever ε and k are, which ten steps take to
+    25/255 and no further.
     """
+
+    norms: ClassVar[tuple[str, ...]] = tuple(NORMS)
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         x = uniform_start(trial.images, threat=trial.threat, draws=draws)
@@ -41,7 +43,7 @@ class PGD(Attack):
         """α in input units."""
         if self.step_size is not None:
             return self.step_size
-        return max(OVERSHOOT * threat.radius / max(self.steps, 1), 1 / LEVELS)
+        return max(threat.ball.step(threat.radius, self.steps), 1 / LEVELS)
 
 
 def climb(
@@ -52,8 +54,8 @@ def climb(
     threat: ThreatModel,
     step_size: float,
 ) -> Float[Tensor, "N C H W"]:
-    """One signed step up the loss, back into the ball and the range; sign 0 is 0."""
-    return threat.project(x + step_size * gradient.sign(), images)
+    """One steepest step up the loss, of linf a signed one, back into the ball and the range."""
+    return threat.project(x + step_size * threat.ball.steepest(gradient), images)
 
 
 def pgd_steps(
@@ -89,6 +91,6 @@ def pgd_steps(
     threat = ThreatModel(epsilon=epsilon, lattice=lattice)
     x = start.detach()
     for _ in range(steps):
-        _, gradient = input_gradient(target, x, labels, see=threat.see, loss=loss)
+        _, gradient = input_gradient(target, x, labels, see=threat.round, loss=loss)
         x = climb(x, gradient, images=images, threat=threat, step_size=step_size)
-    return threat.see(x)
+    return threat.round(x)

@@ -8,10 +8,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from ..core.choice import chosen
+from ..core.errors import ConfigError
 from .apgd import APGD, TargetedAPGD
 from .attack import Attack
 from .counts import Counts
 from .fgsm import FGSM, RFGSM
+from .lattice import LINF
 from .mifgsm import MIFGSM
 from .noise import Corners, Noise
 from .pgd import PGD
@@ -114,6 +116,33 @@ class Suite:
         """Whether an attack of it changes events, so that images cannot be attacked."""
         return any(attack_named(name).needs_frames for name in self.attacks)
 
+    def within(self, norm: str) -> "Suite":
+        """The suite without the attacks that do not search the balls of a norm.
+
+        Raises:
+            ConfigError: If it is a published one, or nothing is left of it.
+        """
+        if norm == LINF:
+            return self
+        if self.as_published:
+            raise ConfigError(
+                f"expected the norm {LINF} for the suite {self.name!r}, which is as published, got "
+                f"{norm!r}; choose another suite"
+            )
+        attacks = _searching(self.attacks, norm)
+        if not attacks:
+            raise ConfigError(
+                f"expected a suite with attacks in the norm {norm}, got {self.name!r} without; "
+                "choose quick"
+            )
+        waves = (replace(wave, attacks=_searching(wave.attacks, norm)) for wave in self.waves)
+        return replace(self, attacks=attacks, waves=tuple(wave for wave in waves if wave.attacks))
+
+    def without(self, norm: str) -> tuple[str, ...]:
+        """Names of the attacks that do not search the balls of a norm."""
+        names = chain(self.attacks, *(wave.attacks for wave in self.waves))
+        return tuple(name for name in names if not attack_named(name).searches(norm))
+
     def pursuers(self, ranking: Sequence[str], *, restarts: int = 1) -> tuple[Attack, ...]:
         """All waves, in order, each attack with each estimator once.
 
@@ -140,6 +169,10 @@ class Suite:
         if self.as_published and attack.counts_last:
             return attempt.fooled_last
         return attempt.fooled_any
+
+
+def _searching(names: Sequence[str], norm: str) -> tuple[str, ...]:
+    return tuple(name for name in names if attack_named(name).searches(norm))
 
 
 def usable(wanted: Sequence[str], offered: Sequence[str]) -> tuple[str, ...]:

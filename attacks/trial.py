@@ -107,8 +107,7 @@ class Trial:
         Raises:
             DataError: If logits or gradients are not finite.
         """
-        see = self.threat.see
-        logits, gradient = input_gradient(self._logits, x, self._labels, see=see, loss=loss)
+        logits, gradient = input_gradient(self._logits, x, self._labels, see=self._see, loss=loss)
         self._require_finite(gradient, "gradients")
         self._zeros = self._zeros + (gradient == 0).flatten(1).to(self._zeros).mean(dim=1)
         self._gradients += 1
@@ -124,7 +123,7 @@ class Trial:
             DataError: If logits are not finite.
         """
         with torch.no_grad():
-            logits = self._logits(self.threat.see(x))
+            logits = self._logits(self._see(x))
             self._record(x, logits)
             return loss(logits, self._labels)
 
@@ -138,13 +137,13 @@ class Trial:
             asking: Samples that need the answer, which the others are not charged for.
         """
         with torch.no_grad():
-            return is_fooled(self._logits(self.threat.see(x), asking=asking), self._labels)
+            return is_fooled(self._logits(self.threat.round(x), asking=asking), self._labels)
 
     def slope(
         self, x: Float[Tensor, "N C H W"], *, loss: Loss
     ) -> tuple[Float[Tensor, " N"], Float[Tensor, "N C H W"]]:
         """Asks for a loss and its gradient within the range. As `is_adversarial`, no record."""
-        see, inside = self.threat.see, x.clamp(0.0, self.threat.top)
+        see, inside = self.threat.round, x.clamp(0.0, self.threat.top)
         logits, gradient = input_gradient(self._logits, inside, self._labels, see=see, loss=loss)
         self._require_finite(gradient, "gradients")
         return loss(logits, self._labels), gradient
@@ -152,7 +151,7 @@ class Trial:
     def rank_classes(self) -> Int64[Tensor, "N others"]:
         """Wrong classes of each sample, the likeliest on the original image first."""
         with torch.no_grad():
-            logits = self._logits(self.threat.see(self.images))
+            logits = self._logits(self._see(self.images))
         is_own = torch.nn.functional.one_hot(self._labels, logits.shape[1]).to(torch.bool)
         # Stable: of equal logits the lowest class comes first, on any machine.
         ranked = logits.masked_fill(is_own, -torch.inf).sort(dim=1, descending=True, stable=True)
@@ -180,8 +179,11 @@ class Trial:
             zero_gradients=shares,
         )
 
+    def _see(self, x: Tensor) -> Tensor:
+        return self.threat.see(x, self.images)
+
     def _record(self, x: Tensor, logits: Tensor) -> None:
-        self._seen = self.threat.see(x.detach())
+        self._seen = self._see(x.detach())
         self._fooled_now = is_fooled(logits, self._labels)
         is_first = self._fooled_now & ~self._fooled_any
         self._broken = torch.where(_wide(is_first), self._seen, self._broken)

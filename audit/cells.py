@@ -232,7 +232,11 @@ def second_looks(config: AuditConfig, target: Target) -> dict[str, tuple[Attack,
     used = estimators(config, target)
     widths = [name for name in WIDTH_SWEEP if name in target.estimators and name not in used]
     found = {SEARCH: crossed(SEARCHES, used), WIDTHS: crossed([WIDTH_ATTACK], widths)}
-    return {role: attacks for role, attacks in found.items() if attacks}
+    searching = {
+        role: tuple(attack for attack in attacks if attack.searches(config.norm))
+        for role, attacks in found.items()
+    }
+    return {role: attacks for role, attacks in searching.items() if attacks}
 
 
 def _logits(target: Target, images: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..attacks.lattice import LEVELS, NORMS, Cells, ThreatModel
+from ..attacks.lattice import LEVELS, Cells, ThreatModel
 from ..attacks.suite import Suite, suite_named
 from ..core.choice import chosen
 from ..core.errors import ConfigError
@@ -21,8 +21,9 @@ class AuditConfig:
     Args:
         suite: Name of a suite of attacks.
         samples: How many of the first test samples; None for all.
-        epsilon: Radius of the ball in input units; on the lattice floor(255·epsilon) levels.
-        norm: "linf".
+        epsilon: Radius of the ball, in input units, of l0 in pixels; of linf on the lattice
+            floor(255·epsilon) levels.
+        norm: linf, l2, l1 or l0; the suite's attacks that search its balls are run.
         lattice: True: float and chip are compared on 8-bit images, the only ones a chip can take.
         continuous: Whether the float network is also attacked off the lattice, in its own row.
         seed: Decides every random draw, together with the index of the sample.
@@ -30,9 +31,12 @@ class AuditConfig:
         estimators: Spike derivatives to use on both models; None for all that each offers.
         batch_size: Every batch is padded to it, so that results do not depend on neighbours. What
             stands fills small batches better; an accelerator wants larger ones.
-        curve: Levels of 255 at which accuracy against epsilon is measured.
+        curve: Levels of 255 at which accuracy against epsilon is measured; of other norms than
+            linf in the smallest ball that holds a change of all entries by so many.
         curve_samples: The curve uses at most so many of the first samples.
         confidence: Of every interval.
+        chip_questions: Of how many of the first samples only the chip is asked: registers, work,
+            faults. 0 asks nothing.
         shards: Into how many parts of like size the samples are cut; results do not depend on it.
         engine: Who works on the shards: "local", this process, or "ray", a cluster.
         cells: What images are where they are frames of events.
@@ -54,6 +58,7 @@ class AuditConfig:
     curve: tuple[int, ...] = CURVE
     curve_samples: int = 128
     confidence: float = 0.95
+    chip_questions: int = 0
     shards: int = 1
     engine: str = "local"
     cells: Cells | None = None
@@ -74,20 +79,17 @@ class AuditConfig:
 
     @property
     def attacks(self) -> Suite:
-        """The suite itself."""
-        return suite_named(self.suite)
+        """The suite, as far as its attacks search balls of the norm."""
+        return suite_named(self.suite).within(self.norm)
 
     def _check_threat(self) -> None:
-        if self.norm not in NORMS:
-            raise ConfigError(
-                f"expected the norm linf, got {self.norm!r}; other norms are not in this version"
-            )
         if not self.lattice:
             raise ConfigError(
                 "expected lattice = true, got false; a chip takes 8-bit images only, "
                 "continuous = true adds a row for the float network off the lattice"
             )
         ThreatModel(epsilon=self.epsilon, norm=self.norm, lattice=True)
+        suite_named(self.suite).within(self.norm)
 
     def _check_counts(self) -> None:
         counts = {
@@ -100,6 +102,10 @@ class AuditConfig:
         for name, value in counts.items():
             if value < 1:
                 raise ConfigError(f"expected {name} of 1 or more, got {value}; raise it")
+        if self.chip_questions < 0:
+            raise ConfigError(
+                f"expected chip_questions of 0 or more, got {self.chip_questions}; 0 asks nothing"
+            )
         if self.seed < 0:
             raise ConfigError(f"expected a seed of 0 or more, got {self.seed}; choose another")
         if self.estimators == ():

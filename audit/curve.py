@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from ..attacks.lattice import LEVELS, ThreatModel
+from ..attacks.lattice import ThreatModel
 from ..attacks.suite import attack_named
 from ..attacks.target import Target
 from .cascade import Cascade
@@ -19,20 +19,20 @@ def unbroken(
     samples: Samples,
     *,
     threat: ThreatModel,
-    level: int,
+    epsilon: float,
     estimators: tuple[str, ...],
     is_clean_right: Bool[np.ndarray, " N"],
     batch_size: int,
     seed: int,
     device: torch.device,
 ) -> Bool[np.ndarray, " N"]:
-    """Which samples stand in the ball of so many levels, under PGD10 with every estimator.
+    """Which samples stand in a ball, under PGD10 with every estimator.
 
     Args:
         target: The model under attack.
         samples: What to attack.
         threat: Whose radius is replaced.
-        level: Epsilon in levels of 255; 0 is the clean accuracy.
+        epsilon: Its radius; 0 is the clean accuracy.
         estimators: Spike derivatives to try, one after the other.
         is_clean_right: Which samples stand without an attack.
         batch_size: Of the padded batches.
@@ -42,10 +42,10 @@ def unbroken(
     pursuit = Cascade(
         target=target,
         samples=samples,
-        threat=replace(threat, epsilon=level / LEVELS),
+        threat=replace(threat, epsilon=epsilon),
         batch_size=batch_size,
         seed=seed,
         device=device,
     )
     tried = [replace(attack_named(CURVE_ATTACK), estimator=name) for name in estimators]
-    return pursuit.survivors(tried if level else [], is_clean_right)
+    return pursuit.survivors(tried if epsilon else [], is_clean_right)

@@ -54,7 +54,7 @@ SCHEMA = pa.schema(
 (the curve, second looks) whether the sample still stands. `fooled_any`: whether any visited point
 fooled the model it was crafted on; null where that is another one. `loss`: cross entropy on
 `evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that were exactly
-zero. `directions`, `misled`: of a probe, random directions that change the loss, and those of which
+zero. `epsilon`: the radius; of the curve its level over 255. `directions`, `misled`: of a probe, random directions that change the loss, and those of which
 the gradient says otherwise. `events`: of recordings, events added plus events taken away by the
 point that was judged; frame noise changes fractions."""
 

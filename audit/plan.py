@@ -17,7 +17,10 @@ from ..attacks.target import Target
 from ..core.errors import ConfigError
 from ..core.progress import Tracker
 from ..core.record import versions
-from .cells import controls, members, second_looks
+from ..sim.classifier import TwinClassifier
+from .cells import controls, estimators, members, second_looks
+from .chip.asked import CLIMB, Asked
+from .chip.questions import chip_only
 from .config import AuditConfig
 from .engines import ENGINES
 from .evidence import Curve
@@ -50,8 +53,8 @@ class Plan:
         trial: Images that are not audited, to rank estimators on.
 
     Raises:
-        ConfigError: If there are more shards than samples, or the suite changes events and the
-            samples are images.
+        ConfigError: If there are more shards than samples, the suite changes events and the
+            samples are images, or chip-only questions are asked of something else.
     """
 
     config: AuditConfig
@@ -70,6 +73,13 @@ class Plan:
             )
         if self.config.attacks.needs_frames:
             self.config.threat.require_cells()
+        if self.config.chip_questions:
+            self._chip()
+            if not CLIMB.searches(self.config.norm):
+                raise ConfigError(
+                    f"expected another norm than {self.config.norm} for chip-only questions, which "
+                    f"{CLIMB.name} answers; leave them out"
+                )
 
     @classmethod
     def of(
@@ -192,6 +202,10 @@ class Plan:
             for side in SIDES
         }
 
+    def radius_at(self, level: int) -> float:
+        """Epsilon at a level of the curve."""
+        return self.config.threat.wider(level, self.samples.entries)
+
     def rates(self, meters: Mapping[str, RateMeter]) -> dict[str, list[dict[str, Any]]]:
         """Spike rates of clean images; an empty list for a model without a meter."""
         size, device = self.config.batch_size, self.device
@@ -201,6 +215,32 @@ class Plan:
             else []
             for side in SIDES
         }
+
+    def chip_only(self) -> dict[str, Any] | None:
+        """What only the chip is asked; None where nothing is."""
+        config = self.config
+        if not config.chip_questions:
+            return None
+        chip = self._chip()
+        asked = Asked(
+            chip=chip,
+            samples=self.samples.first(config.chip_questions),
+            threat=config.threat,
+            estimator=estimators(config, chip)[0],
+            batch_size=config.batch_size,
+            seed=config.seed,
+            device=self.device,
+        )
+        return chip_only(asked, confidence=config.confidence)
+
+    def _chip(self) -> TwinClassifier:
+        chip = self.targets[SIDES[1]]
+        if not isinstance(chip, TwinClassifier):
+            raise ConfigError(
+                f"expected the integers of a chip for chip-only questions, got {chip.name!r}; "
+                "leave them out"
+            )
+        return chip
 
     def _named(self, number: int) -> str:
         return f"shard-{number:05}-of-{self.config.shards:05}"

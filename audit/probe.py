@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ..attacks.lattice import LEVELS, ThreatModel, random_corner
+from ..attacks.lattice import ThreatModel, random_corner
 from ..attacks.loss import cross_entropy, input_gradient
 from ..attacks.target import Target
 from ..core.randomness import generator
@@ -40,12 +40,13 @@ def changes(
     seed: int,
 ) -> list[Change]:
     """Losses at opposite corners of the ball, at least 16/255 away; arguments as of an attack."""
-    wide = replace(threat, epsilon=max(threat.radius, LEAST_LEVEL / LEVELS), lattice=True)
+    least = threat.wider(LEAST_LEVEL, images[0].numel())
+    wide = replace(threat, epsilon=max(threat.radius, least), lattice=True)
     found = []
     for number in range(DIRECTIONS):
         draws = [generator(seed, "probe", number, key) for key in keys.tolist()]
         corner = random_corner(images, threat=wide, draws=draws)
-        opposite = wide.see(wide.project(2 * images - corner, images))
+        opposite = wide.see(wide.project(2 * images - corner, images), images)
         with torch.no_grad():
             up, down = (cross_entropy(target(x), labels) for x in (corner, opposite))
         found.append(Change(image=corner - opposite, loss=up - down))

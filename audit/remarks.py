@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
+from ..attacks.suite import suite_named
+from .config import AuditConfig
 from .ledger import SIDES
 
 TRAINED_ON = "training_data_sha256"
@@ -44,6 +46,17 @@ def _simulated(context: Mapping[str, Any]) -> list[str]:
     return [
         f"The recordings of {context['data']} are simulated: a model of a camera made them, and "
         "numbers on them say nothing of the real data set."
+    ]
+
+
+def left_out(config: AuditConfig) -> list[str]:
+    """Attacks of the suite that do not search the balls of the norm, in one sentence."""
+    names = suite_named(config.suite).without(config.norm)
+    if not names:
+        return []
+    return [
+        f"Of the suite {config.suite}, {', '.join(names)} do not search {config.norm} balls and "
+        "were left out: what is left is weaker than the suite is in linf."
     ]
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..attacks.lattice import PIXELS
 from ..attacks.suite import attack_named
 from .cells import CORNERS, other
 from .evidence import Evidence, Measured, unmeasured
@@ -38,9 +39,10 @@ class Rule:
 
 def _large_epsilon(evidence: Evidence, side: str) -> Measured:
     curve = evidence.curve[side]
-    levels = [level for level in curve if level >= GREY_LEVEL]
+    least = LEVELS if evidence.config.norm == PIXELS else GREY_LEVEL
+    levels = [level for level in curve if level >= least]
     if not levels:
-        return unmeasured(f"the curve ends at {max(curve)}/255, below {GREY_LEVEL}/255")
+        return unmeasured(f"the curve ends at {max(curve)}/255, below {least}/255")
     return Measured(value=max(_excess(evidence, curve[level], level) for level in levels))
 
 

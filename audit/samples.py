@@ -79,6 +79,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def entries(self) -> int:
+        """Of an image: C·H·W."""
+        return int(np.prod(self.images.shape[1:]))
+
     def where(self, is_chosen: Bool[np.ndarray, " N"]) -> "Samples":
         """Those that the mask chooses, in order.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..attacks.norms import NORMS
 from .form import check_value
 from .ledger import CELLS, SIDES, cell_name
 from .rules import RULES
@@ -105,7 +106,10 @@ ATTACK = _object(
 CURVE_POINT = _object(
     {
         "level": {**_count("Epsilon in levels of 255."), "maximum": 255},
-        "epsilon": _share("In input units."),
+        "epsilon": _number(
+            "Radius: of linf the level, of other norms of the ball that holds all such changes.",
+            minimum=0,
+        ),
         "n": _count("Samples.", least=1),
         **dict.fromkeys(SIDES, INTERVAL),
     }
@@ -166,6 +170,74 @@ RATE = _object(
     }
 )
 
+BITS = _count("In single bits of the register.")
+
+HEADROOM = _object(
+    {
+        "population": _text("Its name."),
+        "register": _text("u, which wraps at either end; v above or below, which is clipped."),
+        "clean": BITS,
+        "reached": {**BITS, "description": "Largest that any attack within epsilon reached."},
+        "bound": {**BITS, "description": "What the certificate says no image exceeds."},
+        "margin": {"type": "integer", "description": "2^23 less what was reached."},
+        "overflows": _count("Samples for which 2^23 was reached."),
+        "certified": {"type": "boolean", "description": "Certified never to reach 2^23."},
+        "holds": {"type": "boolean", "description": "The certificate, of all that was found."},
+    }
+)
+
+MEAN = _object(
+    {key: {"type": "number"} for key in ("value", "low", "high")},
+    description="Mean with Student's t interval.",
+)
+
+SECONDS = _array(_number("Seconds.", minimum=0), description="From, to: an estimate.", least=2)
+
+SPONGE = _object(
+    {
+        "synops_ratio": {**MEAN, "description": "Synaptic operations over those of the clean one."},
+        "largest_ratio": _number("Of any sample.", minimum=0),
+        "spikes": _number("Mean of a sample.", minimum=0),
+        "changed": _share("Samples whose answer is not that of the clean image."),
+        "latency_seconds": SECONDS,
+    }
+)
+
+FAULTS = _array(
+    _object(
+        {
+            "rate": _share("Chance of a stored bit, or of a spike."),
+            "clean": INTERVAL,
+            "adversarial": INTERVAL,
+        }
+    ),
+    description="Accuracy by chance: mean over the draws with Student's t interval.",
+)
+
+CHIP_ONLY = _object(
+    {
+        "n": _count("The first samples.", least=1),
+        "attack": _text("What drives registers and work up."),
+        "adversarial": _text("What crafted the adversarial images, on the sound chip."),
+        "draws": _count("Of each fault and chance.", least=2),
+        "priced": _text("The chip whose published times the estimates of latency use."),
+        "certificate_holds": {"type": "boolean"},
+        "registers": _array(HEADROOM, description="Each attacked on its own; relays left out."),
+        "sponge": _object(
+            {
+                "synops": _number("Mean of a clean sample.", minimum=0),
+                "spikes": _number("Mean of a clean sample.", minimum=0),
+                "latency_seconds": SECONDS,
+                "free": SPONGE,
+                "same_answer": SPONGE,
+            }
+        ),
+        "bit_flips": FAULTS,
+        "dropped_spikes": FAULTS,
+    },
+    description="What only a chip can be asked.",
+)
+
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "spikeproof audit",
@@ -178,9 +250,9 @@ SCHEMA: Schema = {
                 "description": "What the hardware model equals bit for bit; not silicon.",
             },
             "n": _count("Samples: the first of the official test order.", least=1),
-            "epsilon": _share("Radius that was used, in input units."),
-            "epsilon_requested": _share("Radius that was asked for."),
-            "norm": {"type": "string", "enum": ["linf"]},
+            "epsilon": _number("Radius that was used: input units, of l0 pixels.", minimum=0),
+            "epsilon_requested": _number("Radius that was asked for.", minimum=0),
+            "norm": {"type": "string", "enum": list(NORMS)},
             "lattice": {"type": "boolean", "description": "Whether images are k/255."},
             "suite": _text("Name of the suite of attacks."),
             "rule": _text("When an attack counts as successful in the white-box cells."),
@@ -278,6 +350,7 @@ SCHEMA: Schema = {
                 _array(RATE, description="In the order of the layers; empty if not measured."),
                 "How often neurons fire on the clean samples.",
             ),
+            "chip_only": CHIP_ONLY,
             "remarks": {
                 "type": "array",
                 "items": {"type": "string"},
@@ -299,7 +372,8 @@ SCHEMA: Schema = {
             },
             "fingerprint": _text("SHA-256 over options, attacks, samples and context."),
             "samples_sha256": _text("Of the .parquet file beside it, every sample's results."),
-        }
+        },
+        optional=("chip_only",),
     ),
 }
 

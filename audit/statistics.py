@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
-from scipy.stats import binom
+from jaxtyping import Bool, Float
+from scipy.stats import binom, t
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
@@ -86,6 +86,25 @@ def wilson(count: int, n: int, *, confidence: float = 0.95) -> Interval:
         low=0.0 if count == 0 else low,
         high=1.0 if count == n else high,
     )
+
+
+def mean_of(
+    values: Float[np.ndarray, " n"],
+    *,
+    confidence: float = 0.95,
+    within: tuple[float, float] = (-math.inf, math.inf),
+) -> Interval:
+    """A mean with Student's t interval, cut to what values can be.
+
+    Raises:
+        DataError: If there are fewer than two values, which say nothing of their spread.
+    """
+    if len(values) < 2:
+        raise DataError(f"expected at least two values of a mean, got {len(values)}; give more")
+    value, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    reach = error * float(t.ppf((1 + confidence) / 2, len(values) - 1))
+    low, high = within
+    return Interval(value=value, low=max(low, value - reach), high=min(high, value + reach))
 
 
 def difference(table: Pairs, *, confidence: float = 0.95) -> Interval:

@@ -1,6 +1,6 @@
 """From rows to the numbers of audit.json."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Int64
 
 from ..attacks.attack import Attack
-from ..attacks.lattice import LEVELS
 from ..attacks.suite import attack_named
 from .alarms import alarms
 from .config import AuditConfig
@@ -45,6 +44,7 @@ def summarize(
     ledger: Ledger,
     curve: Curve,
     labels: Int64[np.ndarray, " N"],
+    radius_at: Callable[[int], float],
     sources: Iterable[str] = (),
     stages: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -55,6 +55,7 @@ def summarize(
         ledger: The rows.
         curve: Who stands at each epsilon.
         labels: Classes of the samples.
+        radius_at: Epsilon at a level of the curve.
         sources: Names of the black boxes.
         stages: Names of what lies between float network and chip.
     """
@@ -71,7 +72,7 @@ def summarize(
         "ties": {side: ledger.total("is_tied", role=CLEAN, evaluated_on=side) for side in SIDES},
         "attacks": _attacks(config, ledger),
         "passes": {side: _passes(ledger, side) for side in SIDES},
-        "curve": _curve(config, curve),
+        "curve": _curve(config, curve, radius_at),
         "alarms": [asdict(alarm) for alarm in found],
         "methods": METHODS,
         **_comparison(config, ledger),
@@ -196,11 +197,13 @@ def _events(
     }
 
 
-def _curve(config: AuditConfig, curve: Curve) -> list[dict[str, Any]]:
+def _curve(
+    config: AuditConfig, curve: Curve, radius_at: Callable[[int], float]
+) -> list[dict[str, Any]]:
     return [
         {
             "level": level,
-            "epsilon": level / LEVELS,
+            "epsilon": radius_at(level),
             "n": len(curve[SIDES[0]][level]),
             **{side: _share(config, curve[side][level]) for side in SIDES},
         }

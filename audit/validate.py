@@ -17,7 +17,7 @@ from .journal import Journal, fingerprint, sealed, write_table
 from .ledger import Ledger
 from .plan import Plan
 from .rates import RateMeter
-from .remarks import remarks
+from .remarks import left_out, remarks
 from .schema import FORMAT, check
 from .summary import summarize
 from .verdict import MATCHES, verdict
@@ -74,7 +74,7 @@ def run(
     journal = _journal(out, identity, resume=resume)
     ledger = plan.measure(journal, tracker)
     assert ledger is not None, "all shards were done"
-    measured = plan.rates(rates or {})
+    measured, asked = plan.rates(rates or {}), plan.chip_only()
     audit = {
         **_setup(plan),
         **summarize(
@@ -82,13 +82,15 @@ def run(
             ledger=ledger,
             curve=plan.curve(ledger),
             labels=plan.samples.labels,
+            radius_at=plan.radius_at,
             sources=plan.sources,
             stages=plan.stages,
         ),
         "pursued_with": {side: list(names) for side, names in plan.rankings.items()},
         "examples": examples(config, ledger, plan.samples, plan.targets, device=plan.device),
         "rates": measured,
-        "remarks": remarks(context, measured),
+        **({} if asked is None else {"chip_only": asked}),
+        "remarks": [*remarks(context, measured), *left_out(config)],
         "context": dict(context),
         "versions": versions(),
         "fingerprint": fingerprint(identity),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .wording import epsilon_text, estimate, kind, place, points, words
+from .wording import ball, estimate, kind, points, words
 
 MATCHES = "Lava fixed-point model"
 
@@ -31,11 +31,11 @@ def raised(audit: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _setting(audit: Mapping[str, Any]) -> str:
     robust, clean = audit["robust"], audit["clean"]
-    ball = f"±{epsilon_text(audit['epsilon'])} a {place(audit)}"
+    within = ball(audit)
     if any(attack.get("budget") for attack in audit["attacks"]):
-        ball += " and by budgets of events"
+        within += " and by budgets of events"
     return (
-        f"On {audit['n']} test {kind(audit)} under white-box attacks within {ball}, the float "
+        f"On {audit['n']} test {kind(audit)} under white-box attacks within {within}, the float "
         f"network keeps {estimate(robust['float_on_float'])} right and the simulated chip "
         f"({audit['matches']}, not silicon) "
         f"{estimate(robust['hardware_on_hardware'])}; without an attack they get "

@@ -34,6 +34,21 @@ def epsilon_text(epsilon: float) -> str:
     return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-6 else f"{epsilon:.4g}"
 
 
+def ball(audit: Mapping[str, Any]) -> str:
+    """`±8/255 a pixel` of linf; `an l2 ball of radius 0.5` of other norms."""
+    epsilon, norm = audit["epsilon"], audit["norm"]
+    if norm == "linf":
+        return f"±{epsilon_text(epsilon)} a {place(audit)}"
+    if norm == "l0":
+        return f"any change of {epsilon:.0f} {place(audit)}s"
+    return f"an {norm} ball of radius {epsilon:.4g}"
+
+
+def point(audit: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Epsilon of a point of the curve: `8/255` of linf, a number of other norms."""
+    return f"{found['level']}/255" if audit["norm"] == "linf" else f"{found['epsilon']:.4g}"
+
+
 def kind(audit: Mapping[str, Any]) -> str:
     """What the samples are: images, or recordings of events."""
     return "recordings" if "frames" in audit["context"] else "images"

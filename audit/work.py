@@ -224,11 +224,12 @@ class Work:
         if not self.on_curve.any():
             return SCHEMA.empty_table()
         config, samples = self.config, self.samples.where(self.on_curve)
+        epsilon = config.threat.wider(level, samples.entries)
         standing = curves.unbroken(
             self.targets[side],
             samples,
             threat=config.threat,
-            level=level,
+            epsilon=epsilon,
             estimators=estimators(config, self.targets[side]),
             is_clean_right=ledger.clean_right[side][self.on_curve],
             batch_size=config.batch_size,

@@ -31,7 +31,9 @@ def audit(
     ] = "quick",
     samples: Annotated[int | None, typer.Option(help="First N test samples.")] = None,
     epsilon: Epsilon = None,
-    norm: Annotated[str, typer.Option(help="linf; others are not in this version.")] = "linf",
+    norm: Annotated[
+        str, typer.Option(help="linf, l2, l1, or l0, whose epsilon is pixels.")
+    ] = "linf",
     curve_samples: Annotated[int, typer.Option(help="Samples of the curve over epsilon.")] = 128,
     source: Annotated[
         list[Path] | None,
@@ -41,6 +43,13 @@ def audit(
         str | None, typer.Option(help="Spike derivatives to attack with, as in triangle,rga.")
     ] = None,
     restarts: Annotated[int, typer.Option(help="Runs of attacks with a random start.")] = 1,
+    chip_questions: Annotated[
+        int,
+        typer.Option(
+            help="Asks the chip alone, of the first N samples: can its registers be driven to "
+            "overflow, its work up; what do flipped bits and lost spikes do."
+        ),
+    ] = 0,
     batch_size: Annotated[int, typer.Option(help="Every batch is padded to it.")] = 32,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     shards: Annotated[int, typer.Option(help="Cuts the samples into so many parts.")] = 1,
@@ -63,6 +72,7 @@ def audit(
     Example: spikeproof audit --float runs/c --hardware runs/c/bundle --data cifar10:data
     --samples 1000 --out runs/c/audit.json
     """
+    from ..attacks.lattice import LINF
     from ..audit.config import AuditConfig
     from ..audit.deployed import (
         cells_of,
@@ -86,10 +96,13 @@ def audit(
         curve_samples=curve_samples,
         estimators=None if estimators is None else tuple(estimators.split(",")),
         restarts=restarts,
+        chip_questions=chip_questions,
         batch_size=batch_size,
         shards=shards,
         engine=engine,
     )
+    if norm != LINF and epsilon is None:
+        raise ConfigError(f"expected --epsilon with --norm {norm}, got none; its unit is its own")
     check_suffix(out, ".json")
     if recordings is not None and shard is not None:
         raise ConfigError(

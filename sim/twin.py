@@ -24,8 +24,11 @@ from .recurrence import Answer, Link, run_loop
 
 @dataclass(frozen=True)
 class Run:
-    """What a run produced, per population in the program's order: spikes, and where it was recorded
-    registers and what arrived, `[1, N, *shape]` where that is the same at every step."""
+    """What a run produced, per population in the program's order.
+
+    Registers and activations, what arrived, are there where they were recorded; an activation that
+    is the same at every step is `[1, N, *shape]`.
+    """
 
     spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
     registers: dict[str, Registers] = field(default_factory=dict)
@@ -291,8 +294,8 @@ class Twin:
     def _check_clock(self, clock: Clock, wire: Wire | None) -> None:
         if wire is not None and not isinstance(clock, Window):
             raise UnsupportedNodeError(
-                f"expected a window where spikes are lost on their way, got {type(clock).__name__}; "
-                f"in a loop they return within a step of the run, show samples in windows"
+                f"expected a window where spikes are lost on their way, got "
+                f"{type(clock).__name__}; show samples in windows"
             )
         wrong = self.program.unlevelled() if isinstance(clock, Window) else []
         if wrong:

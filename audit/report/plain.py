@@ -11,6 +11,9 @@ from ..schema import check
 from ..verdict import sentences
 from .plots import NAMES
 
+SPONGES, FAULTS = ("free", "same_answer"), ("bit_flips", "dropped_spikes")
+SHOWN = ("clean", "adversarial")
+
 COLUMNS = ("table", "row", "model", "value", "low", "high")
 """Of the CSV: one number a line, with its interval where it has one."""
 
@@ -29,7 +32,7 @@ def markdown(audit: Mapping[str, Any]) -> str:
     heads = [f"on the {NAMES[side]}" for side in SIDES]
     parts += ["## Accuracy", _table(["", *heads], _accuracies(audit))]
     curve = (
-        (f"{point['level']}/255", *(wording.estimate(point[side]) for side in SIDES))
+        (wording.point(audit, point), *(wording.estimate(point[side]) for side in SIDES))
         for point in audit["curve"]
     )
     parts += ["## Accuracy against epsilon", f"{audit['curve_attack']}."]
@@ -45,7 +48,10 @@ def markdown(audit: Mapping[str, Any]) -> str:
         for a in audit["attacks"]
     )
     names = [cell.replace("hardware", "chip").replace("_", " ") for cell in cells]
-    parts += ["## Attacks", _table(["attack", "estimator", *names], attacks), "## Setup"]
+    parts += ["## Attacks", _table(["attack", "estimator", *names], attacks)]
+    if "chip_only" in audit:
+        parts += ["## What only a chip can be asked", *_chip_only(audit["chip_only"])]
+    parts += ["## Setup"]
     parts += [_table(["what", "value"], wording.flat(_setup(audit)))]
     return "\n\n".join(parts) + "\n"
 
@@ -58,6 +64,54 @@ def comma_separated(audit: Mapping[str, Any]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(_numbers(audit))
     return stream.getvalue()
+
+
+def _chip_only(found: Mapping[str, Any]) -> Iterator[str]:
+    """Tables of registers, of sponges, and of each fault."""
+    held = "held on all that was found" if found["certificate_holds"] else "DID NOT HOLD"
+    yield (
+        f"Of the first {found['n']} samples; {found['attack']} drives registers and work up. The "
+        f"certificate {held}. Adversarial images were crafted on the sound chip: "
+        f"{found['adversarial']}."
+    )
+    keys = ("population", "register", "clean", "reached", "bound", "margin", "overflows")
+    registers = ([wording.plain(row[key]) for key in keys] for row in found["registers"])
+    yield _table(keys, registers)
+    heads = ("sponge", "synaptic operations, ratio", "largest", "answer changed")
+    yield _table(heads, (_sponge(found["sponge"], name) for name in SPONGES))
+    for fault in FAULTS:
+        rows = (
+            (wording.plain(r["rate"]), *(wording.estimate(r[key]) for key in SHOWN))
+            for r in found[fault]
+        )
+        yield _table((f"chance of {wording.words(fault)}", *SHOWN), rows)
+
+
+def _sponge(found: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    one = found[name]
+    ratio, low, high = (wording.plain(one["synops_ratio"][key]) for key in ("value", "low", "high"))
+    return (
+        wording.words(name),
+        f"{ratio} ({low} to {high})",
+        wording.plain(one["largest_ratio"]),
+        wording.percent(one["changed"]),
+    )
+
+
+def _chip_numbers(found: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Lines of the CSV."""
+    for row in found["registers"]:
+        name = f"{row['register']} of {row['population']}"
+        yield "headroom", name, SIDES[1], row["margin"], None, None
+    for name in SPONGES:
+        ratio = found["sponge"][name]["synops_ratio"]
+        yield "sponge", name, SIDES[1], ratio["value"], ratio["low"], ratio["high"]
+    for fault in FAULTS:
+        for row in found[fault]:
+            for key in SHOWN:
+                share = row[key]
+                name = f"{row['rate']}, {key}"
+                yield fault, name, SIDES[1], share["value"], share["low"], share["high"]
 
 
 def _accuracies(audit: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -81,7 +135,7 @@ def _shares(audit: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, A
             row = f"{wording.words(stage['stage'])}, {wording.words(key)}"
             yield "waterfall", row, {SIDES[stage["stage"] == SIDES[1]]: stage[key]}
     for point in audit["curve"]:
-        yield "curve", f"{point['level']}/255", point
+        yield "curve", wording.point(audit, point), point
 
 
 def _numbers(audit: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -100,6 +154,8 @@ def _numbers(audit: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         for cell, accuracy in attack["accuracy"].items():
             if accuracy is not None:
                 yield "attack", name, cell, accuracy, None, None
+    if "chip_only" in audit:
+        yield from _chip_numbers(audit["chip_only"])
 
 
 def _alarms(audit: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -47,12 +47,18 @@ BAR = 0.38
 DROPPED = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.S)
 
 
+def _level_of(epsilon: float, curve: Sequence[Mapping[str, Any]]) -> float:
+    """Where an epsilon lies on the axis of levels, to which it is proportional."""
+    last = curve[-1]
+    return epsilon * last["level"] / last["epsilon"] if last["epsilon"] else epsilon * 255
+
+
 def curve_plot(curve: Sequence[Mapping[str, Any]], *, epsilon: float) -> str:
     """Accuracy against epsilon of both models, with intervals; the audit's own epsilon is marked.
 
     Args:
         curve: `curve` of an audit.json.
-        epsilon: In input units.
+        epsilon: In the unit of the curve's.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 4.2), layout="constrained")
@@ -60,7 +66,7 @@ def curve_plot(curve: Sequence[Mapping[str, Any]], *, epsilon: float) -> str:
         levels = [point["level"] for point in curve]
         for side in SIDES:
             _draw_curve(axes, levels, [point[side] for point in curve], side)
-        axes.axvline(epsilon * 255, color=INK, linestyle=":", linewidth=1)
+        axes.axvline(_level_of(epsilon, curve), color=INK, linestyle=":", linewidth=1)
         # Levels double from point to point, and 0 is one of them.
         axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.7)
         axes.xaxis.set_major_locator(FixedLocator(levels))

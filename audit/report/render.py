@@ -45,6 +45,8 @@ def render(audit: Mapping[str, Any]) -> str:
         plain=wording.plain,
         words=wording.words,
         epsilon=wording.epsilon_text,
+        ball=wording.ball,
+        point=wording.point,
     )
     page = environment.from_string(_part(TEMPLATE))
     return page.render(

@@ -44,8 +44,8 @@ def test_epsilon_below_one_level_is_refused_on_the_lattice_only():
 
 
 def test_an_unknown_norm_is_refused():
-    with pytest.raises(ConfigError, match=r"expected a norm among linf, got 'l2'"):
-        ThreatModel(epsilon=0.1, norm="l2")
+    with pytest.raises(ConfigError, match=r"expected a norm among linf, l2, l1, l0, got 'l3'"):
+        ThreatModel(epsilon=0.1, norm="l3")
 
 
 def test_snap_returns_exactly_float32_levels():

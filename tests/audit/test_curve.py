@@ -14,7 +14,7 @@ def stand(target, samples, level, **options):
         target,
         samples,
         threat=ThreatModel(epsilon=8 / 255),
-        level=level,
+        epsilon=level / 255,
         is_clean_right=np.arange(len(samples)) % 5 != 4,
         device=CPU,
         **{**defaults, **options},
