@@ -52,11 +52,12 @@ SCHEMA = pa.schema(
 )
 """`is_right`: judged right by the rule of the suite, whatever the clean image gave; in a cascade
 (the curve, second looks) whether the sample still stands. `fooled_any`: whether any visited point
-fooled the model it was crafted on; null where that is another one. `loss`: cross entropy on
-`evaluated_on` at the end point. `zero_gradients`: share of input gradient entries that were exactly
-zero. `epsilon`: the radius; of the curve its level over 255. `directions`, `misled`: of a probe, random directions that change the loss, and those of which
-the gradient says otherwise. `events`: of recordings, events added plus events taken away by the
-point that was judged; frame noise changes fractions."""
+fooled the model it was crafted on; null where that is another one. `epsilon`: the radius; of the
+curve its level over 255. `loss`: cross entropy on `evaluated_on` at the end point.
+`zero_gradients`: share of input gradient entries that were exactly zero. `directions`, `misled`: of
+a probe, random directions that change the loss, and those of which the gradient says otherwise.
+`events`: of recordings, events added plus events taken away by the point that was judged; frame
+noise changes fractions."""
 
 QUESTION = ("role", "source", "evaluated_on", "attack", "estimator", "restarts", "epsilon")
 """Columns that rows of different samples share if they answer the same question."""
