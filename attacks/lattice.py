@@ -150,12 +150,13 @@ class ThreatModel:
     ) -> Float[Tensor, "N C H W"]:
         """The point of ball and range nearest to the shadow `x`; of l2 one near it.
 
-        Of l0 that of the range alone: there only what the network sees has to be in the ball.
+        Of l0 the shadow itself, which adds up what all steps wanted: there only what the network
+        sees has to be in ball and range.
         """
         if self.norm == LINF:  # sums would round differently
             return x.clamp(images - self.radius, images + self.radius).clamp(0.0, self.top)
         if self.ball.is_lazy:
-            return x.clamp(0.0, self.top)
+            return x
         return (images + self.held(x - images, images)).clamp(0.0, self.top)
 
     def held(self, change: Tensor, images: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def slow_apgd(target, image, label, *, start, threat, steps):
     """One image, with the whole history kept: visited points, their losses, and step sizes."""
 
     def look(x):
-        x = threat.see(x).detach().requires_grad_(True)
+        x = threat.round(x).detach().requires_grad_(True)
         loss = cross_entropy(target(x), label)
         (gradient,) = torch.autograd.grad(loss.sum(), x)
         return loss.item(), gradient
@@ -59,7 +59,7 @@ def slow_apgd(target, image, label, *, start, threat, steps):
                 best = losses.index(max(losses))
                 x, gradient = visited[best], looks[best][1]
             lengths.pop(0)
-    return [threat.see(point) for point in visited]
+    return [threat.round(point) for point in visited]
 
 
 @pytest.mark.parametrize("steps", [10, 40])
