@@ -16,11 +16,13 @@ from .trial import Trial
 class MIFGSM(Attack):
     """m ← μ·m + ∇/mean|∇|;  x ← Π(x + α·sign m), from x itself, no random start.
 
-    α = ε/steps, at least one level of 255; a sample without a gradient keeps its momentum.
+    In the ℓ2 ball m/‖m‖₂ takes the place of the sign. α = ε/steps, at least one level of 255; a
+    sample without a gradient keeps its momentum.
     """
 
     decay: float = 1.0
     is_random: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
         del draws

@@ -1,4 +1,4 @@
-"""Square Attack (Andriushchenko et al. 2020): random search that needs no gradient, L∞."""
+"""Square Attack (Andriushchenko et al. 2020): random search that needs no gradient."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .attack import Attack
 from .loss import margin
+from .square_l2 import Hills
 from .trial import Trial
 
 FIRST_SHARE = 0.8
@@ -21,33 +22,58 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(frozen=True, kw_only=True)
 class Square(Attack):
-    """Squares of ±ε a channel, kept where they raise the margin max_{k≠y} z_k − z_y.
+    """Squares that change, kept where they raise the margin max_{k≠y} z_k − z_y.
 
-    Starts with vertical stripes of ±ε. The schedule of sizes is stretched to the number of
-    queries. `steps` counts queries after the start. Differences to the authors' code: every sample
-    has squares of its own, and a square that happens to change nothing is spent, not redrawn.
+    In the ℓ∞ ball squares of ±ε a channel, after a start of vertical stripes; in the ℓ2 ball hills
+    (`square_l2`). The schedule of sizes is stretched to the number of queries. `steps` counts
+    queries after the start. Differences to the authors' code: every sample has squares of its own,
+    and a square that happens to change nothing is spent, not redrawn.
     """
 
     step_size: None = field(default=None, init=False)
     takes_gradients: ClassVar[bool] = False
     counts_last: ClassVar[bool] = False
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
-        images, radius = trial.images, trial.threat.radius
-        best = trial.threat.project(images + radius * _stripes(images, draws), images)
+        proposals = PROPOSALS[trial.threat.norm](trial, draws, self.steps)
+        best = proposals.start()
         reached = trial.judge(best, loss=margin)
-        places, signs = _plan(images, draws, self.steps)
         for step in range(self.steps):
             if trial.is_over:
                 return
-            share = share_covered(step, self.steps)
-            inside = _squares(images, places[:, step], share)
-            moved = trial.threat.project(images + radius * signs[:, step], images)
-            candidate = torch.where(inside[:, None], moved, best)
+            candidate = proposals.propose(best, step, share_covered(step, self.steps))
             found = trial.judge(candidate, loss=margin)
             is_better = found > reached
             best = torch.where(is_better[:, None, None, None], candidate, best)
             reached = torch.where(is_better, found, reached)
+
+
+class Signs:
+    """Squares of ±ε a channel; arguments as `Hills`."""
+
+    def __init__(self, trial: Trial, draws: list[np.random.Generator], steps: int) -> None:
+        self.images, self.threat = trial.images, trial.threat
+        self.stripes = _stripes(self.images, draws)
+        self.places, self.signs = _plan(self.images, draws, steps)
+
+    def start(self) -> Float[Tensor, "N C H W"]:
+        """Vertical stripes of random sign."""
+        return self._moved(self.stripes)
+
+    def propose(
+        self, best: Float[Tensor, "N C H W"], step: int, share: float
+    ) -> Float[Tensor, "N C H W"]:
+        """The best point with the next square, which covers that share of the image."""
+        inside = _squares(self.images, self.places[:, step], share)
+        return torch.where(inside[:, None], self._moved(self.signs[:, step]), best)
+
+    def _moved(self, signs: Tensor) -> Tensor:
+        return self.threat.project(self.images + self.threat.radius * signs, self.images)
+
+
+PROPOSALS: dict[str, type[Signs] | type[Hills]] = {"linf": Signs, "l2": Hills}
+"""What is tried, by norm."""
 
 
 def share_covered(step: int, steps: int) -> float:

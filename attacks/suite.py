@@ -21,6 +21,7 @@ from .rays import RayS
 from .retiming import Retiming
 from .sa_pgd import SAPGD
 from .sda import SDA
+from .sparse_rs import SparseRS
 from .spike_fool import SpikeFool
 from .square import Square
 from .trial import Attempt
@@ -54,6 +55,7 @@ ATTACKS: dict[str, Attack] = {
         RFGSM(name="rfgsm"),
         PGD(name="pgd3-scaled", steps=3),
         PGD(name="pgd10-scaled", steps=10),
+        PGD(name="pgd50-scaled", steps=50),
         PGD(name="pgd10", steps=10, step_size=PUBLISHED_STEP),
         PGD(name="pgd30", steps=30, step_size=PUBLISHED_STEP),
         PGD(name="pgd50", steps=50, step_size=PUBLISHED_STEP),
@@ -67,6 +69,8 @@ ATTACKS: dict[str, Attack] = {
         Square(name="square200", steps=200),
         Square(name="square2000", steps=2000),
         Square(name="square5000", steps=5000),
+        SparseRS(name="sparse-rs2000", steps=2000),
+        SparseRS(name="sparse-rs5000", steps=5000),
         RayS(name="rays200", steps=200),
         Counts(name="counts200", steps=10),
         SDA(name="sda4", steps=4),
@@ -98,6 +102,9 @@ class Suite:
             iterate alone; else at any visited point.
         estimators: Spike derivatives that they are run with, where the target has them.
         waves: What pursues the samples that are left, white box only, one after the other.
+        elsewhere: Names of attacks that other norms than linf have besides, where published step
+            sizes mean nothing.
+        waves_elsewhere: And what pursues the samples that are left there besides.
     """
 
     name: str
@@ -105,6 +112,8 @@ class Suite:
     as_published: bool = False
     estimators: tuple[str, ...] = PUBLISHED_ESTIMATORS
     waves: tuple[Wave, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    waves_elsewhere: tuple[Wave, ...] = ()
 
     @property
     def ranked(self) -> int:
@@ -117,7 +126,7 @@ class Suite:
         return any(attack_named(name).needs_frames for name in self.attacks)
 
     def within(self, norm: str) -> "Suite":
-        """The suite without the attacks that do not search the balls of a norm.
+        """The suite with those attacks that search the balls of a norm.
 
         Raises:
             ConfigError: If it is a published one, or nothing is left of it.
@@ -129,13 +138,16 @@ class Suite:
                 f"expected the norm {LINF} for the suite {self.name!r}, which is as published, got "
                 f"{norm!r}; choose another suite"
             )
-        attacks = _searching(self.attacks, norm)
+        attacks = _searching((*self.attacks, *self.elsewhere), norm)
         if not attacks:
             raise ConfigError(
                 f"expected a suite with attacks in the norm {norm}, got {self.name!r} without; "
                 "choose quick"
             )
-        waves = (replace(wave, attacks=_searching(wave.attacks, norm)) for wave in self.waves)
+        waves = (
+            replace(wave, attacks=_searching(wave.attacks, norm))
+            for wave in (*self.waves, *self.waves_elsewhere)
+        )
         return replace(self, attacks=attacks, waves=tuple(wave for wave in waves if wave.attacks))
 
     def without(self, norm: str) -> tuple[str, ...]:
@@ -212,6 +224,8 @@ SUITES: dict[str, Suite] = {
                 Wave(attacks=("apgd50-t",), first=2),
                 Wave(attacks=("square2000", "rays200")),
             ),
+            elsewhere=("pgd10-scaled", "pgd50-scaled"),
+            waves_elsewhere=(Wave(attacks=("sparse-rs2000",)),),
         ),
         Suite(
             name="exhaustive",
@@ -221,6 +235,8 @@ SUITES: dict[str, Suite] = {
                 Wave(attacks=("apgd50-dlr", "apgd50-f_y", "apgd50-t")),
                 Wave(attacks=("square5000", "rays200")),
             ),
+            elsewhere=("pgd10-scaled", "pgd50-scaled"),
+            waves_elsewhere=(Wave(attacks=("sparse-rs5000",)),),
         ),
         Suite(
             name="events",

@@ -10,9 +10,11 @@ import torch
 from spikeproof.attacks.apgd import APGD
 from spikeproof.attacks.fgsm import FGSM
 from spikeproof.attacks.lattice import ThreatModel, random_corner, snap, uniform_start
+from spikeproof.attacks.mifgsm import MIFGSM
 from spikeproof.attacks.noise import Corners, Noise
 from spikeproof.attacks.norms import NORMS, rounded
 from spikeproof.attacks.pgd import PGD
+from spikeproof.attacks.sparse_rs import SparseRS
 from spikeproof.attacks.square import Square
 from spikeproof.attacks.suite import attack_named, suite_named
 from spikeproof.attacks.target import FunctionTarget
@@ -22,9 +24,21 @@ from spikeproof.core.randomness import generator
 RADII = {"l2": 0.3, "l1": 0.5, "l0": 2.0}
 SHAPE = (5, 2, 4, 4)
 SEARCHING = {
-    "l2": (PGD(name="p", steps=8), APGD(name="a", steps=12), FGSM(name="f"), Noise(name="n")),
+    "l2": (
+        PGD(name="p", steps=8),
+        APGD(name="a", steps=12),
+        MIFGSM(name="m", steps=8),
+        Square(name="s", steps=20),
+        FGSM(name="f"),
+        Noise(name="n"),
+    ),
     "l1": (PGD(name="p", steps=8), APGD(name="a", steps=12), FGSM(name="f"), Corners(name="c")),
-    "l0": (PGD(name="p", steps=8), Noise(name="n"), Corners(name="c")),
+    "l0": (
+        PGD(name="p", steps=8),
+        SparseRS(name="r", steps=20),
+        Noise(name="n"),
+        Corners(name="c"),
+    ),
 }
 CASES = [(norm, attack) for norm, attacks in SEARCHING.items() for attack in attacks]
 
@@ -180,7 +194,7 @@ def test_the_widest_ball_holds_every_image(norm):
 
 
 def test_attacks_without_the_norm_are_refused(linear, images):
-    for attack in (Square(name="s", steps=3), attack_named("pgd10")):
+    for attack in (SparseRS(name="s", steps=3), attack_named("pgd10")):
         with pytest.raises(ConfigError, match=f"than l2 for attack {attack.name!r}"):
             attacked(attack, linear[1], images, ThreatModel(epsilon=0.5, norm="l2"))
 
@@ -190,7 +204,8 @@ def test_attacks_without_the_norm_are_refused(linear, images):
     [
         ("quick", "l2", ("fgsm", "pgd10-scaled", "apgd10")),
         ("quick", "l0", ("pgd10-scaled",)),
-        ("full", "l1", ("fgsm", "apgd10")),
+        ("full", "l1", ("fgsm", "apgd10", "pgd10-scaled", "pgd50-scaled")),
+        ("full", "l0", ("pgd10-scaled", "pgd50-scaled")),
     ],
 )
 def test_suites_keep_what_searches_the_norm(suite, norm, names):

@@ -13,7 +13,7 @@ from spikeproof.attacks.target import FunctionTarget
 from spikeproof.core.decision import predictions
 from spikeproof.datasets.images import load
 
-SAMPLES, EPSILON = 200, 0.1
+SAMPLES = 200
 WITHIN = 0.01
 """A point. Starts at random move either side by as much, so means over seeds are compared."""
 SEEDS = (0, 1)
@@ -64,6 +64,8 @@ CASES = {
     "apgd-dlr": (APGD(name="a", steps=50, loss="dlr"), "APGD", {"steps": 50, "loss": "dlr"}),
     "square": (Square(name="s", steps=1000), "Square", {"n_queries": 1000}),
 }
+BALLS = {"linf": ("Linf", 0.1), "l2": ("L2", 0.8)}
+"""By our name of the norm: theirs, and epsilon."""
 
 
 def reaching_the_edge(peer):
@@ -77,16 +79,17 @@ def reaching_the_edge(peer):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("norm", BALLS)
 @pytest.mark.parametrize("case", CASES)
-def test_robust_accuracy_is_that_of_torchattacks(peers, network, batch, case):
-    (images, labels), (ours, name, options) = batch, CASES[case]
-    threat = ThreatModel(epsilon=EPSILON, lattice=False)
+def test_robust_accuracy_is_that_of_torchattacks(peers, network, batch, case, norm):
+    (images, labels), (ours, name, options), (theirs, epsilon) = batch, CASES[case], BALLS[norm]
+    threat = ThreatModel(epsilon=epsilon, norm=norm, lattice=False)
     target, keys = FunctionTarget(network, name="digits"), torch.arange(SAMPLES)
     right = predictions(network(images)) == labels
     left, theirs_left = [], []
     for seed in SEEDS:
         found = ours(target, images, labels, threat=threat, keys=keys, seed=seed)
-        peer = getattr(peers, name)(network, norm="Linf", eps=EPSILON, seed=seed, **options)
+        peer = getattr(peers, name)(network, norm=theirs, eps=epsilon, seed=seed, **options)
         broken = predictions(network(reaching_the_edge(peer)(images, labels))) != labels
         left.append((right & ~found.fooled_any).double().mean().item())
         theirs_left.append((right & ~broken).double().mean().item())
