@@ -75,7 +75,7 @@ def faults(asked: Asked, attacks: Sequence[Attack], *, confidence: float) -> dic
     }
 
 
-def _row(rate: float, draws: Sequence[tuple[float, float]], confidence: float) -> dict[str, Any]:
+def _row(rate: float, draws: Sequence[tuple[float, ...]], confidence: float) -> dict[str, Any]:
     clean, adversarial = (
         asdict(mean_of(np.array(values), confidence=confidence, within=(0.0, 1.0)))
         for values in zip(*draws, strict=True)
