@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .attack import Attack
-from .lattice import LEVELS, ThreatModel, uniform_start
+from .lattice import LEVELS, LINF, ThreatModel, uniform_start
 from .loss import Loss, cross_entropy, input_gradient
 from .norms import NORMS
 from .target import Network
@@ -67,6 +67,7 @@ def pgd_steps(
     epsilon: float,
     step_size: float,
     steps: int,
+    norm: str = LINF,
     lattice: bool = False,
     loss: Loss = cross_entropy,
 ) -> Float[Tensor, "N C H W"]:
@@ -79,18 +80,23 @@ def pgd_steps(
         images: Originals in [0, 1].
         labels: Their classes.
         start: First iterate, inside the ball.
-        epsilon: Radius in input units.
-        step_size: In input units.
+        epsilon: Radius, in the norm's unit.
+        step_size: In that unit.
         steps: Gradient steps.
+        norm: Of the ball, a name of `norms.NORMS`.
         lattice: Whether the network sees, and the result is, a rounding to k/255.
         loss: What is climbed.
 
     Raises:
         ConfigError: If epsilon is out of range.
     """
-    threat = ThreatModel(epsilon=epsilon, lattice=lattice)
+    threat = ThreatModel(epsilon=epsilon, norm=norm, lattice=lattice)
+
+    def see(x: Tensor) -> Tensor:
+        return threat.see(x, images)
+
     x = start.detach()
     for _ in range(steps):
-        _, gradient = input_gradient(target, x, labels, see=threat.round, loss=loss)
+        _, gradient = input_gradient(target, x, labels, see=see, loss=loss)
         x = climb(x, gradient, images=images, threat=threat, step_size=step_size)
-    return threat.round(x)
+    return see(x)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from ..attacks.lattice import LINF
 from ..attacks.loss import Loss, cross_entropy
 from ..attacks.pgd import pgd_steps
 from ..core.transfer import send
@@ -35,19 +36,30 @@ def _close(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
     return (torch.randn(shape, generator=draws) * TINY).clamp(-epsilon, epsilon)
 
 
+def _in_ball(shape: torch.Size, epsilon: float, draws: torch.Generator) -> Tensor:
+    """On the way to a random point of the ℓ2 sphere, at a uniform share of it."""
+    way, share = torch.randn(shape, generator=draws), torch.rand(shape[0], generator=draws)
+    return way * (epsilon * share / way.flatten(1).norm(dim=1))[:, None, None, None]
+
+
 Start = Callable[[torch.Size, float, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Where an attack starts, and its only step as a share of epsilon; None takes the options."""
+    """Where an attack starts, and in which balls it searches.
+
+    Its only step is `single_step` of epsilon; None takes the options.
+    """
 
     start: Start
     single_step: float | None = None
+    norm: str = LINF
 
 
 KINDS: dict[str, Kind] = {
     "pgd": Kind(start=_uniform),
+    "pgd-l2": Kind(start=_in_ball, norm="l2"),
     "fgsm": Kind(start=_nowhere, single_step=1.0),
     "rfgsm": Kind(start=_half_signs, single_step=0.5),
     "trades": Kind(start=_close),
@@ -63,7 +75,7 @@ class TrainingAttack:
     iterates lie on its corners.
 
     Args:
-        epsilon, step_size: In input units.
+        epsilon, step_size: In input units, of `pgd-l2` as √Σδ².
         steps: Gradient steps.
         kind: A name of `KINDS`. `fgsm` and `rfgsm` take one step, whatever `steps` is; `trades`
             climbs the divergence from the clean answer, the others the cross-entropy.
@@ -104,6 +116,7 @@ class TrainingAttack:
                 epsilon=self.epsilon,
                 step_size=self.step_size if one is None else one * self.epsilon,
                 steps=self.steps if one is None else 1,
+                norm=kind.norm,
                 loss=_away(network, images) if self.kind == "trades" else cross_entropy,
             )
 

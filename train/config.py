@@ -24,7 +24,9 @@ from .network_config import NetworkConfig
 STEP_FIELDS = ("attack_steps", "attack_step_size")
 ATTACK_FIELDS = ("attack", "epsilon", *STEP_FIELDS)
 PENALTY_FIELDS = ("penalty_weight", "penalty_step", "penalty_form")
-ATTACKS = ("pgd", "fgsm", "rfgsm")
+PGD_L2 = "pgd-l2"
+ATTACKS = ("pgd", PGD_L2, "fgsm", "rfgsm")
+WITH_STEPS = ("pgd", PGD_L2)
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -36,8 +38,9 @@ class TrainConfig:
         method: A name of `methods.METHODS`.
         epochs, batch_size: Passes over the training images, and images a step and process.
         learning_rate, momentum, weight_decay: Of SGD; the rate falls as a cosine over the epochs.
-        attack: What adversarial training attacks with: `pgd`, `fgsm` or `rfgsm`.
-        epsilon, attack_steps, attack_step_size: Of that attack, in input units.
+        attack: What adversarial training attacks with: `pgd`, `pgd-l2`, `fgsm` or `rfgsm`.
+        epsilon, attack_steps, attack_step_size: Of that attack, in input units; of `pgd-l2`, whose
+            steps have to reach the edge of its ball, as √Σδ².
         penalty_weight: λ of SR, SR* and GR.
         penalty_step: h of the finite difference, in input units.
         penalty_form: `squared` (the published code, to which the published λ belong) or
@@ -99,8 +102,21 @@ class TrainConfig:
             *(() if chosen.is_orthogonal else ("orthogonality_weight",)),
             *(("attack",) if chosen.is_trades else ("trades_weight",)),
         )
-        if self.attack != "pgd":
+        if self.attack not in WITH_STEPS:
             self._refuse(f"attack {self.attack!r}", *STEP_FIELDS)
+        if chosen.attack:
+            self._check_ball()
+
+    def _check_ball(self) -> None:
+        """Of ℓ∞ a ball that leaves something of the image, of ℓ2 steps that fill it."""
+        if self.attack != PGD_L2:
+            _check_range("epsilon", self.epsilon, 0, 1, is_open=True)
+        elif self.attack_steps * self.attack_step_size < self.epsilon:
+            raise ConfigError(
+                f"expected attack_steps * attack_step_size of at least epsilon {self.epsilon} with "
+                f"attack {PGD_L2}, got {self.attack_steps} * {self.attack_step_size}; set "
+                f"attack_step_size to {2.5 * self.epsilon / self.attack_steps:g}"
+            )
 
     def _refuse(self, what: str, *names: str) -> None:
         """Refuses options that `what` would ignore."""
@@ -123,7 +139,7 @@ RANGES: dict[str, tuple[float | int, float | int, bool]] = {
     "learning_rate": (0, math.inf, True),
     "momentum": (0, 1, False),
     "weight_decay": (0, math.inf, False),
-    "epsilon": (0, 1, True),
+    "epsilon": (0, math.inf, True),
     "attack_steps": (1, math.inf, False),
     "attack_step_size": (0, math.inf, True),
     "penalty_weight": (0, math.inf, False),

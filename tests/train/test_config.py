@@ -34,7 +34,12 @@ from spikeproof.train.presets import INPUTS, PRESETS, SOURCE_SEEDS, preset
         ({"seed": -1}, "expected seed >= 0"),
         ({"validation_epsilon": 0.0039}, r"expected validation_epsilon >= 0\.0039215.*got 0\.0039"),
         ({"method": "fgsm"}, "expected a method among vanilla, at, rat, .*, got 'fgsm'"),
-        ({"method": "at", "attack": "cw"}, "expected attack to be one of pgd, fgsm, rfgsm"),
+        ({"method": "at", "attack": "cw"}, "expected attack to be one of pgd, pgd-l2, fgsm"),
+        ({"method": "at", "epsilon": 1.0}, "expected epsilon > 0 and < 1, got 1.0; correct it"),
+        (
+            {"method": "at", "attack": "pgd-l2", "epsilon": 1.5},
+            r"expected attack_steps \* attack_step_size of at least epsilon 1.5 .* to 0.75",
+        ),
         (
             {"method": "at", "attack": "fgsm", "attack_steps": 7},
             "expected no attack_steps with attack 'fgsm', got 7",

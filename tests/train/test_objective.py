@@ -95,6 +95,18 @@ def test_training_attack_stays_in_the_ball_and_raises_the_loss(make_network, ima
     assert worse > clean
 
 
+def test_training_attack_in_the_l2_ball_fills_it_and_raises_the_loss(
+    make_network, images, labels, draws
+):
+    network, middle = make_network().eval(), 0.25 + 0.5 * images
+    attack = TrainingAttack(epsilon=0.2, step_size=0.1, steps=5, kind="pgd-l2")
+    attacked = attack(network, middle, labels, draws=draws)
+    sizes = (attacked - middle).flatten(1).norm(dim=1)
+    assert sizes.tolist() == pytest.approx([0.2] * len(images), abs=1e-5)
+    clean, worse = (functional.cross_entropy(network(x), labels) for x in (middle, attacked))
+    assert worse > clean
+
+
 def test_training_attack_leaves_the_network_as_it_was(make_network, images, labels, draws):
     network = make_network().train()
     attack = TrainingAttack(epsilon=0.1, step_size=0.05, steps=2)
