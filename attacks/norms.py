@@ -45,6 +45,7 @@ class Norm:
         edge: A random change of the greatest size.
         most: Epsilon of the ball that holds a change of all so many entries by so much; of l0 that
             share of them.
+        is_sparse: Whether the steepest step moves few entries.
         is_lazy: Whether a shadow iterate may leave the ball, and only what the network sees of it
             is projected: pixels once chosen would otherwise stay chosen.
         cost: What it costs to round a change of so many levels away from 0, for the budget of
@@ -58,6 +59,7 @@ class Norm:
     step: Callable[[float, int], float]
     edge: Draw
     most: Callable[[float, int], float]
+    is_sparse: bool = False
     is_lazy: bool = False
     cost: Callable[[Tensor], Tensor] | None = None
     budget: Callable[[float, Tensor], Tensor] | None = None
@@ -193,6 +195,7 @@ NORMS: dict[str, Norm] = {
         size=_l1,
         project=_shrink,
         steepest=_largest,
+        is_sparse=True,
         step=_across,
         edge=_on_simplex,
         most=lambda change, entries: change * entries,

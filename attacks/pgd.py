@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -54,7 +55,14 @@ def climb(
     threat: ThreatModel,
     step_size: float,
 ) -> Float[Tensor, "N C H W"]:
-    """One steepest step up the loss, of linf a signed one, back into the ball and the range."""
+    """One steepest step up the loss, of linf a signed one, back into the ball and the range.
+
+    A sparse step passes over entries that stand at the end of the range they would leave: it would
+    choose them again and again.
+    """
+    if threat.ball.is_sparse:
+        has_room = torch.where(gradient > 0, x < threat.top, x > 0)
+        gradient = gradient * has_room
     return threat.project(x + step_size * threat.ball.steepest(gradient), images)
 
 

@@ -141,6 +141,19 @@ def test_pgd_finds_the_best_pixels_of_a_linear_model(linear):
     assert (gain >= 0.97 * best).all()
 
 
+def test_pgd_in_the_l1_ball_goes_on_where_pixels_are_full():
+    """Every entry counts alike: one entry alone could rise by a half."""
+
+    def logits(x):
+        score = x.flatten(1).mean(1) - 1
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+    grey, threat = snap(torch.full(SHAPE, 0.5)), ThreatModel(epsilon=4.0, norm="l1", lattice=False)
+    attack = PGD(name="p", steps=40)
+    found = attacked(attack, FunctionTarget(logits, name="mean"), grey, threat).images
+    assert ((found - grey).flatten(1).sum(1) > 1.5).all()
+
+
 @pytest.mark.parametrize("norm", ["l2", "l1"])
 def test_projection_is_the_nearest_point(rng, norm):
     """Against a thousand random points of ball and range; of l2 with no range in the way."""

@@ -25,6 +25,7 @@ WORDS = {
     ),
 }
 TRAINED = ("sweep", "cost", "methods")
+NORM_TRANSFER = "norm-transfer --data npz:{f}/tiny.npz --out out --network a={f}/digits.safetensors"
 
 
 def called(files, words):
@@ -33,7 +34,7 @@ def called(files, words):
 
 def test_the_sub_commands_are_these():
     names = [getattr(command.callback, "__name__", None) for command in analyse.registered_commands]
-    assert names == [*NETWORKS, *TRAINED, "pairs"]
+    assert names == [*NETWORKS, *TRAINED, "pairs", "norm_transfer"]
 
 
 def test_pairs_are_compared_on_real_scenes(spikeproof, shared, tmp_path, monkeypatch):
@@ -61,7 +62,21 @@ def test_sub_command_writes_numbers_and_a_figure(spikeproof, files, tmp_path, na
     assert len(done.json["rows"]) == (2 if name in TRAINED else 1)
 
 
-@pytest.mark.parametrize("name", WORDS)
+def test_norm_transfer_compares_networks_and_chips(spikeproof, files, tmp_path):
+    words = called(files, NORM_TRANSFER.split())
+    words[words.index("out")] = str(tmp_path)
+    more = ("--chip", f"c={files}/digits-bundle", "--compare", "c,a", "--samples", 5, "--norms", "linf,l2")
+    sizes = ("--epsilon", "linf=8/255", "--epsilon", "l2=0.5", "--estimators", "triangle")
+    done = spikeproof("analyse", *words, *more, *sizes, "--device", "cpu")
+    assert (done.code, done.err) == (0, "")
+    assert "c against a: " in done.out
+    written = json.loads((tmp_path / "norm-transfer.json").read_text())
+    assert written["epsilons"] == {"linf": 8 / 255, "l2": 0.5}
+    assert list(written["right"]) == ["a", "c"]
+    assert "| a | " in (tmp_path / "norm-transfer.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*WORDS, "norm-transfer", "pairs"])
 def test_help_of_a_sub_command_shows_an_example(spikeproof, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "200")
     done = spikeproof("analyse", name, "--help")
@@ -129,6 +144,13 @@ REFUSED = {
     "no pairs": (
         "pairs pairs-at --data {f} --out out",
         "expected recordings of nmnist for training and testing in",
+    ),
+    "no such norm": (f"{NORM_TRANSFER} --norms l3", "expected a norm among linf, l2, l1, l0"),
+    "no radius of a norm": (f"{NORM_TRANSFER} --epsilon l2", "expected --epsilon NORM=RADIUS, got"),
+    "no such network": (f"{NORM_TRANSFER} --compare a,b", "expected --compare with two of a, got"),
+    "no named network": (
+        "norm-transfer --network {f}/digits.safetensors --data digits --out out",
+        "expected --network NAME=CHECKPOINT, got",
     ),
     "no preset": ("cost none --data digits --out out", "expected a preset among"),
     "no radius": (
