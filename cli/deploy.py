@@ -163,12 +163,12 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
     from ..deploy.fit import lines as fit_lines
 
     header = (
-        f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate"
+        f"{'population':14} {'neurons':>8} {'synapses':>9} {'vth':>7} {'scale':>9}  certificate "
+        "(LSB of the register from bound to rail)"
     )
     rows = [
         f"{p['name']:14} {p['neurons']:8} {p['synapses']:9} {p['vth']:7} {_scale(p)}  "
-        f"u never wraps, clip {p['certificate']['positive_clip']}, "
-        f"rail {p['certificate']['negative_rail']} (seen {p['negative_rail_seen']})"
+        f"{_certified(p)}"
         for p in report["populations"]
     ]
     tuned = report.get("finetuning")
@@ -176,6 +176,17 @@ def _lines(out: Path, report: dict[str, Any]) -> list[str]:
     remarks = [f"note: {remark}" for remark in report["remarks"]]
     fitted, memory = fit_lines(report["fit"]), _memory(report)
     return [f"wrote {out}", *learnt, header, *rows, *remarks, *fitted, *memory]
+
+
+def _certified(population: dict[str, Any]) -> str:
+    found = population["certificate"]
+    lsb = found["margins"]
+    return (
+        f"u never wraps ({lsb['u_wrap']:+}), "
+        f"clip {found['positive_clip']} ({lsb['positive_clip']:+}), "
+        f"rail {found['negative_rail']} ({lsb['negative_rail']:+}, "
+        f"seen {population['negative_rail_seen']})"
+    )
 
 
 def _memory(report: dict[str, Any]) -> list[str]:

@@ -21,6 +21,23 @@ BEYOND = float(1 << 60)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Values of a register (its least significant bits) between a bound and its rail.
+
+    A weight of 1 brings 64 of them. Below 0 where the bound lies beyond.
+
+    Args:
+        u_wrap: From |u| to 2²³, where it wraps.
+        positive_clip: From v to its clip; of a read-out to its threshold, where that comes first.
+        negative_rail: From v to its negative rail.
+    """
+
+    u_wrap: int
+    positive_clip: int
+    negative_rail: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """Bounds of one population, as register values (24 bits).
 
@@ -33,6 +50,7 @@ class Certificate:
             anyway) or `fatal` (a read-out would lose value).
         negative_rail: `absent`, `possible` (v of a neuron may be clipped below) or `fatal` (a
             read-out would lose value).
+        margins: How far the bounds are from the rails.
     """
 
     population: str
@@ -43,6 +61,7 @@ class Certificate:
     u_never_wraps: bool
     positive_clip: str
     negative_rail: str
+    margins: Margins
 
     @property
     def holds(self) -> bool:
@@ -103,15 +122,23 @@ def certificate(program: Program, population: Population, *, steps: int) -> Cert
     reading = program.readout
     is_read = reading is not None and reading.population == population.name
     needs_value = is_read and reading is not None and reading.kind != "spikes"
+    # A read-out loses value to the clip, and to a spike just as well.
+    top = min(int(np.min(population.vth)) * UNIT, RAIL) if needs_value else RAIL
+    margins = Margins(
+        u_wrap=STATE_MAX - 1 - max(-int(u_low.min()), int(u_high.max())),
+        positive_clip=top - int(v_high.max()),
+        negative_rail=int(v_low.min()) + RAIL,
+    )
     return Certificate(
         population=population.name,
         u_low=int(u_low.min()),
         u_high=int(u_high.max()),
         v_low=int(v_low.min()),
         v_high=int(v_high.max()),
-        u_never_wraps=bool(-u_low.min() < STATE_MAX and u_high.max() < STATE_MAX),
-        positive_clip=_positive_clip(population, int(v_high.max()), needs_value=needs_value),
-        negative_rail=_negative_rail(int(v_low.min()), needs_value=needs_value),
+        u_never_wraps=margins.u_wrap >= 0,
+        positive_clip=_positive_clip(population, margins, needs_value=needs_value),
+        negative_rail=_negative_rail(margins, needs_value=needs_value),
+        margins=margins,
     )
 
 
@@ -121,17 +148,14 @@ def _lawful(program: Program, name: str) -> tuple[int, int]:
     return (0, 1) if source is None else (min(0, source.low), max(0, source.high))
 
 
-def _positive_clip(population: Population, v_high: int, *, needs_value: bool) -> str:
-    if needs_value:
-        # A read-out loses value to the clip, and to a spike just as well.
-        return "absent" if v_high <= min(int(np.min(population.vth)) * UNIT, RAIL) else "fatal"
-    if v_high <= RAIL:
+def _positive_clip(population: Population, margins: Margins, *, needs_value: bool) -> str:
+    if margins.positive_clip >= 0:
         return "absent"
-    return "harmless" if np.max(population.vth) <= VTH_MAX else "fatal"
+    return "harmless" if not needs_value and np.max(population.vth) <= VTH_MAX else "fatal"
 
 
-def _negative_rail(v_low: int, *, needs_value: bool) -> str:
-    if v_low >= -RAIL:
+def _negative_rail(margins: Margins, *, needs_value: bool) -> str:
+    if margins.negative_rail >= 0:
         return "absent"
     return "fatal" if needs_value else "possible"
 

@@ -62,7 +62,7 @@ def chip_report(
         "neurons": sum(p.size for p in program.populations),
         "fit": fitted.to_json(),
         **({} if finetuning is None else {"finetuning": dict(finetuning)}),
-        "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found)],
+        "remarks": [*approximated, *map(_silence, silent), *_remarks(program, chip, found, rails)],
     }
 
 
@@ -83,7 +83,16 @@ def _synapses(program: Program, synapse: Synapse) -> int:
     return program.population(synapse.target).size * per_output
 
 
-def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> list[str]:
+def _seen(rails: Mapping[str, int] | None, name: str) -> str:
+    return "" if rails is None else f", seen {rails[name]} times on the golden samples"
+
+
+def _remarks(
+    program: Program,
+    chip: Chip,
+    found: Mapping[str, Certificate],
+    rails: Mapping[str, int] | None,
+) -> list[str]:
     """What a reader must know: everything that is not exactly as plain integers on this chip."""
     branch = why_not_netx(program)
     remarks = [f"no model.net: {branch}"] if branch else []
@@ -96,7 +105,8 @@ def _remarks(program: Program, chip: Chip, found: dict[str, Certificate]) -> lis
             )
         if found[p.name].negative_rail == "possible":
             remarks.append(
-                f"{p.name}: v may be clipped at its negative rail (bound {found[p.name].v_low})"
+                f"{p.name}: v may be clipped at its negative rail (bound {found[p.name].v_low}"
+                f"{_seen(rails, p.name)})"
             )
         if p.is_relay:
             remarks.append(f"{p.name}: relay of {p.size} neurons that levels a shorter path")

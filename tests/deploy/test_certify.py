@@ -189,3 +189,28 @@ def test_json_holds_every_field():
     found = only(dense([[1, -1]])).to_json()
     assert found["population"] == "p"
     assert {"u_low", "u_high", "v_low", "v_high", "positive_clip", "negative_rail"} < set(found)
+    assert set(found["margins"]) == {"u_wrap", "positive_clip", "negative_rail"}
+
+
+def test_margins_are_what_the_worst_input_leaves_to_each_rail():
+    given = dense([[100, -50, 3]], vth=131071)
+    trains = {"x": worst_payloads(given.synapses[0], -5, 9)[:, None].repeat(4, 1)}
+    bound = only(given)
+    found = [registers(given, {"x": x}, 4)["p"] for x in trains["x"].astype(np.float32)]
+    most, least = (np.array([float(r.h.max()), float(r.h.min())]) for r in found)
+    assert bound.margins.positive_clip == RAIL - most[0]
+    assert bound.margins.negative_rail == RAIL + least[1]
+    assert bound.margins.u_wrap == (1 << 23) - 1 - UNIT * (100 * 9 + 50 * 5 + 3 * 9)
+
+
+@pytest.mark.parametrize("readout", [None, "membrane"])
+def test_a_readout_has_its_threshold_as_a_rail(readout):
+    found = only(dense([[1, -1]], readout=readout)).margins
+    rail = 100 * UNIT if readout else RAIL
+    assert found.positive_clip == rail - 4 * 14 * UNIT
+
+
+def test_margins_below_zero_say_by_how_much_a_bound_lies_beyond():
+    found = only(dense([[-256] * 40]), steps=4)
+    assert found.negative_rail == "possible"
+    assert found.margins.negative_rail == found.v_low + RAIL < 0

@@ -87,6 +87,7 @@ def test_possible_negative_rail_is_remarked():
     remarks = report_of(program(), steps=10**4)["remarks"]
     assert isinstance(remarks, list)
     assert remarks[0].startswith("a: v may be clipped at its negative rail (bound -")
+    assert "seen" not in remarks[0]
 
 
 def test_relay_is_remarked():
