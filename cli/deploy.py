@@ -1,7 +1,7 @@
 """`spikeproof deploy`: integers, chip report, golden vectors, manifest."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -9,6 +9,9 @@ from ..core.errors import ConfigError
 from .options import Device, Epsilon, Json, Out, Seed, full_float_device, radius, show
 from .progress import RichTracker
 from .tuning import check_tuning, held_out, tuning_on, tuning_recipe
+
+if TYPE_CHECKING:
+    from ..sim.graph.meta import InputFrames
 
 Sums = Literal["integer", "float32"]
 
@@ -29,6 +32,9 @@ def deploy(
         str | None, typer.Option(help="Data SPEC; scales are searched on its training part.")
     ] = None,
     epsilon: Epsilon = None,
+    search_samples: Annotated[
+        int, typer.Option(help="Samples attacked for each scale tried; 0 searches none.", min=0)
+    ] = 128,
     finetune: Annotated[
         int | None, typer.Option(help="Epochs of training on the chip itself; with --data.", min=1)
     ] = None,
@@ -65,6 +71,12 @@ def deploy(
     steps: Annotated[int | None, typer.Option(help="T, where the file lacks it.")] = None,
     encoding: Annotated[
         str | None, typer.Option(help="direct or frames, where the file lacks it.")
+    ] = None,
+    binning: Annotated[
+        str | None, typer.Option(help="Bins of equal time or count, where the file lacks it.")
+    ] = None,
+    cap: Annotated[
+        int | None, typer.Option(help="Most events a cell of a frame, where the file lacks it.")
     ] = None,
     readout: Annotated[str | None, typer.Option(help="membrane, last or spikes.")] = None,
     reset: Annotated[str | None, typer.Option(help="zero, value or subtract.")] = None,
@@ -103,7 +115,7 @@ def deploy(
             f"expected --onnx with --onnx-sums {onnx_sums}, got none; give it, or leave both out"
         )
     given = {"dt": dt, "steps": steps, "encoding": encoding, "readout": readout, "reset": reset}
-    given |= {"integration": integration}
+    given |= {"integration": integration, "input_frames": _cells(binning, cap)}
     frames = frames_of(model, given=given)
     every, single = layer_bits(bits)
     learnt, tuning, calibration = None, None, None
@@ -115,7 +127,8 @@ def deploy(
             data, learnt, out, limit=limit, device=used, resume=resume, frames=frames
         )
     elif calibrate is not None:
-        calibration = held_out(calibrate, seed=seed, count=max(128, golden), frames=frames)
+        count = max(128, golden, search_samples)
+        calibration = held_out(calibrate, seed=seed, count=count, frames=frames)
     report = run(
         DeployConfig(
             chip=chip,
@@ -123,7 +136,7 @@ def deploy(
             layer_bits=single,
             finetune=learnt,
             seed=seed,
-            search=SearchConfig(epsilon=radius(epsilon, frames), seed=seed),
+            search=SearchConfig(epsilon=radius(epsilon, frames), samples=search_samples, seed=seed),
             allow_approximation=allow_approximation,
             onnx=onnx_sums if onnx else None,
             c99=c99,
@@ -138,6 +151,15 @@ def deploy(
         tracker=RichTracker(),
     )
     show({"bundle": str(out), **report}, as_json=json, lines=_lines(out, report))
+
+
+def _cells(binning: str | None, cap: int | None) -> "InputFrames | None":
+    """What frames hold, as far as it was said."""
+    from ..sim.graph.meta import InputFrames
+
+    said = {"binning": binning, "cap": cap}
+    said = {name: value for name, value in said.items() if value is not None}
+    return InputFrames(**said) if said else None  # type: ignore[arg-type]
 
 
 def layer_bits(text: str) -> tuple[int, dict[str, int]]:

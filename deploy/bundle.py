@@ -10,7 +10,7 @@ from ..core.errors import FormatError, NotEqualError
 from ..core.files import read_json, sha256, write_bytes, write_json, write_text
 from ..core.record import versions
 from ..export.c99.generate import SOURCE
-from ..sim.graph.meta import REQUIRED
+from ..sim.graph.meta import parse_metadata
 from ..sim.netx.write import why_not_netx, write_netx
 from ..sim.program import Program
 from ..sim.program_file import read_program, write_program
@@ -65,7 +65,7 @@ class Bundle:
     @property
     def metadata(self) -> dict[str, Any]:
         """How that network is run: its file may lack what deploy was given."""
-        return {name: self.manifest["metadata"][name] for name in REQUIRED}
+        return parse_metadata(self.manifest["metadata"])
 
 
 def write_bundle(

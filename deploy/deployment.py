@@ -127,7 +127,8 @@ def run(
         nir_file: A float network with metadata.
         out: The bundle's folder.
         given: Metadata that the file lacks, by `NirMeta` field.
-        calibration: Without it every scale is the one that just fits, and golden images are noise.
+        calibration: Without it, or with no samples to search on, every scale is the one that just
+            fits; without it golden images are noise.
         tuning: What fine-tuning learns from, where the config asks for it.
         tracker: Shown progress.
 
@@ -257,6 +258,8 @@ def _search(
     if calibration is None:
         return None
     _check_shape(network, calibration.images)
+    if config.search.samples == 0:
+        return None
     images = torch.from_numpy(calibration.images).to(torch.float32) / LEVELS
     labels = torch.from_numpy(calibration.labels)
     return search_scales(
@@ -315,7 +318,7 @@ def _manifest(
         "model_sha256": sha256(nir_file),
         "metadata": made.network.meta.to_metadata(),
         "calibration": None if calibration is None else calibration.source,
-        "scales": "largest that fit (no calibration data)" if search is None else asdict(search),
+        "scales": "largest that fit (nothing searched)" if search is None else asdict(search),
         "matches": "Lava fixed-point model",
         **({} if made.finetuning is None else {"finetuning": made.finetuning}),
     }

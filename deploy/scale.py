@@ -34,7 +34,7 @@ class SearchConfig:
     Args:
         epsilon: Of the attack, in input units.
         attack_steps: Of PGD.
-        samples: How many held-out training samples are attacked.
+        samples: How many held-out training samples are attacked; with 0 nothing is searched.
         seed: Of the attack's random starts.
     """
 
@@ -44,9 +44,9 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.epsilon <= 1 or self.attack_steps < 1 or self.samples < 1:
+        if not 0 < self.epsilon <= 1 or self.attack_steps < 1 or self.samples < 0:
             raise ConfigError(
-                f"expected epsilon in (0, 1], attack steps and samples of at least 1, got "
+                f"expected epsilon in (0, 1], at least 1 attack step and 0 samples, got "
                 f"{self.epsilon}, {self.attack_steps} and {self.samples}; mend the options"
             )
 

@@ -172,9 +172,8 @@ def read_meta(graph: nir.NIRGraph, **given: Any) -> NirMeta:
     overrides = {name: value for name, value in given.items() if value is not None}
     if unknown := overrides.keys() - known:
         raise ConfigError(f"expected options among {sorted(known)}, got {sorted(unknown)}")
-    stored = {name: value for name, value in graph.metadata.items() if name in known}
-    _require(stored.keys() | overrides.keys())
-    parsed = {name: _parse(name, value) for name, value in stored.items()}
+    parsed = parse_metadata(graph.metadata)
+    _require(parsed.keys() | overrides.keys())
     _check_stored(parsed)
     for name in parsed.keys() & overrides.keys():
         if parsed[name] != overrides[name]:
@@ -183,6 +182,16 @@ def read_meta(graph: nir.NIRGraph, **given: Any) -> NirMeta:
                 f"--{name} out"
             )
     return NirMeta(**(parsed | overrides))
+
+
+def parse_metadata(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by `NirMeta` field of metadata as `NirMeta.to_metadata` writes it; no others.
+
+    Raises:
+        FormatError: If one is malformed.
+    """
+    known = {field.name for field in fields(NirMeta)}
+    return {name: _parse(name, value) for name, value in stored.items() if name in known}
 
 
 def _require(present: set[str]) -> None:

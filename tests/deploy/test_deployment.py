@@ -19,6 +19,7 @@ from spikeproof.deploy.scale import CANDIDATES, SearchConfig
 from spikeproof.sim.arrays import read_arrays
 from spikeproof.sim.clock import LavaClock
 from spikeproof.sim.graph.file import write_nir
+from spikeproof.sim.graph.meta import NirMeta
 from spikeproof.sim.netx.input import read_input
 from spikeproof.sim.netx.simulation import simulate_twin
 from spikeproof.sim.program import BIAS
@@ -34,6 +35,7 @@ from spikeproof.tests.deploy.networks import (
     lattice_graph,
     lattice_images,
     linear,
+    meta_of,
 )
 
 CONFIG = DeployConfig(golden=2)
@@ -136,7 +138,16 @@ def test_manifest_says_how_the_bundle_was_made(sealed, tmp_path):
 def test_bundle_without_calibration_says_so(sealed):
     manifest = read_bundle(sealed).manifest
     assert manifest["calibration"] is None
-    assert manifest["scales"] == "largest that fit (no calibration data)"
+    assert manifest["scales"] == "largest that fit (nothing searched)"
+
+
+def test_without_samples_to_search_on_the_scales_just_fit(sealed, tmp_path):
+    config = DeployConfig(golden=2, search=SearchConfig(samples=0))
+    run(config, sealed / "model.nir", tmp_path / "bundle", calibration=calibration())
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.manifest["scales"] == "largest that fit (nothing searched)"
+    golden = read_arrays(tmp_path / "bundle" / "golden.npz")
+    np.testing.assert_array_equal(golden["images"], calibration().images[:2].transpose(0, 2, 3, 1))
 
 
 def test_given_metadata_is_kept_for_later_runs(tmp_path):
@@ -147,13 +158,7 @@ def test_given_metadata_is_kept_for_later_runs(tmp_path):
         run(CONFIG, tmp_path / "model.nir", tmp_path / "bundle")
     given = {"dt": 0.25, "steps": STEPS, "readout": None}
     run(CONFIG, tmp_path / "model.nir", tmp_path / "bundle", given=given)
-    assert read_bundle(tmp_path / "bundle").metadata == {
-        "dt": 0.25,
-        "steps": STEPS,
-        "encoding": "direct",
-        "readout": "membrane",
-        "reset": "zero",
-    }
+    assert NirMeta(**read_bundle(tmp_path / "bundle").metadata) == meta_of(dt=0.25)
 
 
 def one_sign(tmp_path):
