@@ -19,6 +19,9 @@ import torch
 from torch import nn
 
 BATCH, RATE, SEED, CALL = 10, 2e-3, 0, 20
+GAIN = 3.0
+"""Of the weights that torch draws: else nothing fires at first."""
+ZERO = torch.zeros(())
 
 
 def network() -> nn.Sequential:
@@ -54,7 +57,7 @@ def counts(model: nn.Sequential, frames: torch.Tensor) -> torch.Tensor:
         layer.reset_states()
     # A few steps at a time, the state kept: Sinabs's backward pass is quadratic in those of a call.
     parts = [part.flatten(0, 1).float() for part in frames.split(CALL, dim=1)]
-    return sum(model(part).unflatten(0, (len(frames), -1)).sum(1) for part in parts)
+    return sum((model(part).unflatten(0, (len(frames), -1)).sum(1) for part in parts), start=ZERO)
 
 
 def train(model: nn.Sequential, frames: torch.Tensor, labels: torch.Tensor, epochs: int) -> None:
@@ -95,8 +98,8 @@ def main(frames: Path, out: Path, epochs: int) -> None:
     model = network()
     with torch.no_grad():  # layers take their shapes from what they see first
         counts(model, arrays["test"][:1])
-    for layer, gain in ((0, 3.0), (3, 3.0), (7, 3.0)):
-        model[layer].weight.data *= gain  # else nothing fires at first
+    for weight in model.parameters():
+        weight.data *= GAIN
     train(model, arrays["learn"], arrays["labels"], epochs)
     with torch.no_grad():
         write(model, out, arrays["test"][:1])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from ..core.errors import ConfigError
@@ -40,6 +41,7 @@ def fit(
     from ..deploy.cost import lines as cost_lines
     from ..deploy.fit import fit as fitted
     from ..deploy.fit import lines, require_fit
+    from ..deploy.neurobench import lines as bench
 
     del seed  # nothing is drawn
     full_float_device(device)
@@ -47,7 +49,7 @@ def fit(
     report, text = found.to_json(), lines(found.to_json())
     if cost:
         spent = _spent(network, found)
-        report, text = report | {"cost": spent}, text + cost_lines(spent)
+        report, text = report | spent, text + cost_lines(spent["cost"]) + bench(spent["neurobench"])
     show(report, as_json=json, lines=text)
     if must_fit:
         require_fit(found)
@@ -60,15 +62,18 @@ def _program(network: Path) -> "Program":
     return read_bundle(network).program if is_bundle(network) else read_netx(network).program
 
 
-def _spent(network: Path, found: "Fit") -> dict[str, object]:
-    """What a bundle's golden samples cost."""
+def _spent(network: Path, found: "Fit") -> dict[str, dict[str, object]]:
+    """What a bundle's golden samples cost, and the same by NeuroBench's definitions."""
     from ..deploy.bundle import is_bundle, read_bundle
     from ..deploy.cost import costs, golden_messages
+    from ..deploy.neurobench import neurobench
     from ..sim.arrays import read_arrays
 
     if not is_bundle(network):
         raise ConfigError(f"expected a bundle for --cost, got {network}; only bundles hold samples")
     program, golden = read_bundle(network).program, read_arrays(network / "golden.npz")
     sent = golden_messages(program, golden)
-    spent = costs(program, found.placement, found.chip, sent=sent, steps=len(golden["s0"]))
-    return spent.to_json()
+    steps, multiplies = len(golden["s0"]), bool((np.abs(golden["x"]) > 1).any())
+    spent = costs(program, found.placement, found.chip, sent=sent, steps=steps)
+    bench = neurobench(program, sent=sent, multiplies=multiplies, steps=steps)
+    return {"cost": spent.to_json(), "neurobench": bench}

@@ -68,7 +68,9 @@ def test_fit_estimates_what_golden_samples_cost(spikeproof, files, tmp_path):
     assert sum(row["spikes"] for row in cost["operations"]) == pytest.approx(
         cost["total"]["spikes"]
     )
-    assert "(an estimate)" in spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost").out
+    text = spikeproof("fit", tmp_path / "b", "--chip", "loihi1", "--cost").out
+    assert "(an estimate)" in text
+    assert "NeuroBench: Footprint" in text
 
 
 def test_deploy_prints_a_line_a_population(spikeproof, files, tmp_path):
