@@ -1,5 +1,6 @@
 """`spikeproof doctor`: what is installed, what is missing, and how to get it."""
 
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from .options import Device, Json, Seed, full_float_device, show
@@ -9,7 +10,7 @@ OPTIONAL = ("aedat", "dv-processing", "expelliarmus", "onnx", "onnxruntime", "ra
 
 
 def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
-    """Says what is installed, which device is used, and whether Lava can check the twin.
+    """Says what is installed, which device is used, and for what is missing what to install.
 
     Example: spikeproof doctor --json
     """
@@ -21,12 +22,13 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
     from ..sim.byte_conv import missing_reason
     from ..sim.exact_sums import self_test
     from ..sim.oracle.run import INSTALL, lava_status
+    from .abilities import abilities
 
     del seed
     used = full_float_device(device)
     self_test(torch.device(used))
     lava, why_not = lava_status(), _no_bytes(used) or missing_reason()
-    no_onnx = onnx_missing()
+    no_onnx, found = onnx_missing(), abilities()
     result = {
         "versions": {**versions(), **_optional_versions()},
         "device": used,
@@ -35,16 +37,14 @@ def doctor(seed: Seed = 0, device: Device = "auto", json: Json = False) -> None:
         "onnx": {"available": not no_onnx, "reason": no_onnx},
         "c_compiler": compiler(),
         "lava": {"available": lava.available, "reason": lava.reason, "install": INSTALL},
+        "abilities": [{"available": not each.reason, **asdict(each)} for each in found],
     }
     lines = [
         *(f"{name:18} {number}" for name, number in result["versions"].items()),
         f"{'device':18} {used} (worst-case integer sums are exact)",
         f"{'spikes sum in':18} "
         + (f"float32: bytes are not used, {why_not}" if why_not else "bytes, float32 elsewhere"),
-        f"{'ONNX':18} " + (f"not usable: {no_onnx}" if no_onnx else "usable"),
-        f"{'C compiler':18} "
-        + (compiler() or "none: verify cannot run C99; install one, or name it in CC"),
-        f"{'Lava':18} " + ("usable" if lava.available else f"not usable: {lava.reason}; {INSTALL}"),
+        *(f"{each.name:18} {each.line}" for each in found),
     ]
     show(result, as_json=json, lines=lines)
 
