@@ -3,6 +3,8 @@
 #   make demo     trains, deploys and audits a small network on real data
 #   make test     all tests that need neither a GPU nor long
 #   make check    format, lint, types
+#   make docs     the documentation as a site, in build/site
+#   make dist     wheel and source distribution, in dist
 #   make setup    only installs, into .venv (the others do so first)
 #   make clean    removes what was built, and .venv
 #
@@ -11,7 +13,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := dev,events,onnx,tensorboard
+EXTRAS := dev,docs,events,onnx,tensorboard
 LAVA ?= yes
 
 # Also for the environments that source distributions are built in: older pip reads the first name
@@ -21,7 +23,7 @@ INSTALL := $(PINNED) $(BIN)/python -m pip install --disable-pip-version-check
 PYTHONS := python3 python3.13 python3.12 python3.11
 AT_LEAST_3_11 := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check docs dist setup clean
 
 demo: setup
 	$(BIN)/spikeproof demo --out runs/demo
@@ -33,6 +35,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+# The variable silences an advertisement, which would be the only warning.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: setup
+	rm -rf build/lib dist
+	$(PINNED) $(BIN)/python -m build
 
 setup: $(STAMP)
 

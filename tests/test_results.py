@@ -12,16 +12,18 @@ from spikeproof.datasets.recording_sets import split_hash
 ROOT = Path(__file__).parents[1]
 DEMO = json.loads((ROOT / "docs" / "results" / "demo.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "results" / "demo.md").read_text(encoding="utf-8")
 
 
-def test_readme_holds_the_recorded_table():
+@pytest.mark.parametrize("text", [README, PAGE], ids=["README", "demo.md"])
+def test_demo_is_shown_as_it_was_recorded(text):
     for entry in DEMO["networks"].values():
         audit, change = entry["audit"], entry["audit"]["difference"]
         shares = [audit["clean"]["float"], audit["clean"]["hardware"]]
         shares += [audit["robust"][cell] for cell in ("float_on_float", "hardware_on_hardware")]
         by = f"{change['value']:+.1f} ({change['low']:+.1f} to {change['high']:+.1f})"
         row = " | ".join([entry["label"], *map(estimate, shares), by])
-        assert f"| {row} |" in README
+        assert f"| {row} |" in text
 
 
 def test_recorded_attacks_are_those_of_the_suite():
@@ -70,10 +72,10 @@ def test_recordings_were_attacked_by_the_suite_of_events():
     assert all(row["said"][1] != row["label"] for row in record["recordings"]["samples"])
 
 
-def test_readme_shows_what_was_proven():
+def test_page_shows_what_was_proven():
     path = ROOT / "docs" / "results" / "certified_digits.json"
     networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
     for name, key in (("vanilla", "vanilla"), ("AT", "at"), ("SR*", "srstar")):
         shares = (estimate(row["certified"]) for row in networks[key]["radii"])
-        assert f"| {name} | {' | '.join(shares)} |" in readme
+        assert f"| {name} | {' | '.join(shares)} |" in page
