@@ -2,13 +2,16 @@
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -87,19 +90,49 @@ def declared() -> set[str]:
     return {re.split(r"[\[<>=!~; ]", line)[0].lower().replace("_", "-") for line in wanted}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Names in a wheel that is built from a copy, so that no stale `build/` gets into it."""
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """Distributions: of a copy of the checkout, so that no stale `build/` gets into them.
+
+    Args:
+        source: The source distribution.
+        wheel: Built from it, as `make dist` does.
+        direct: A wheel of the checkout itself, as `pip install .` builds it.
+    """
+
+    source: Path
+    wheel: Path
+    direct: Path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """All distributions, built without a package index."""
     copy = tmp_path_factory.mktemp("wheel") / "copy"
     skipped = shutil.ignore_patterns(".*", "build", "dist", "runs", "*.egg-info", "__pycache__")
     shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", "."]
-    offline = {**os.environ, "PIP_NO_INDEX": "1"}
-    done = subprocess.run(command, cwd=copy, env=offline, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = (copy / "dist").glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
+    for options in (("--outdir", "dist"), ("--outdir", "direct", "--wheel")):
+        command = [sys.executable, "-m", "build", "--no-isolation", *options, "."]
+        offline = {**os.environ, "PIP_NO_INDEX": "1"}
+        done = subprocess.run(
+            command, cwd=copy, env=offline, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        shutil.rmtree(copy / "build", ignore_errors=True)
+    (source,), (wheel,) = (copy / "dist").glob("*.tar.gz"), (copy / "dist").glob("*.whl")
+    (direct,) = (copy / "direct").glob("*.whl")
+    return Built(source=source, wheel=wheel, direct=direct)
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Built) -> set[str]:
+    """Names in the wheel that is built from the source distribution."""
+    return names_in(built.wheel)
 
 
 def test_wheel_holds_every_module_and_data_file(wheel):
@@ -126,6 +159,46 @@ def test_wheel_holds_nothing_but_the_package(wheel):
 def test_wheel_holds_the_licence_and_the_command(wheel):
     names = {name.partition(".dist-info/")[2] for name in wheel}
     assert {"licenses/LICENSE", "entry_points.txt"} <= names
+
+
+def test_source_distribution_builds_the_checkouts_wheel(built, wheel):
+    assert wheel == names_in(built.direct)
+
+
+def test_source_distribution_holds_no_tests(built):
+    with tarfile.open(built.source) as archive:
+        names = {PurePosixPath(name).parts[1:2] for name in archive.getnames()}
+    assert ("sim",) in names
+    assert not {("tests",), ("docs",), ("benchmarks",)} & names
+
+
+def without_lava(folder: Path, wheel: Path) -> Path:
+    """The scripts of a new environment that holds a wheel, in pinned versions, and nothing else."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pinned = os.environ | {"PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel)]
+    subprocess.run(install, env=pinned, cwd=folder, check=True)
+    return folder / "bin"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_demo_runs_from_the_wheel_in_an_empty_folder(built, tmp_path):
+    scripts, empty = without_lava(tmp_path / "environment", built.wheel), tmp_path / "empty"
+    empty.mkdir()
+    done = subprocess.run(
+        [str(scripts / "spikeproof"), "demo"], cwd=empty, capture_output=True, text=True, check=True
+    )
+    rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert rows[2:5] == ["vanilla", "AT", "SR*"]
+    assert done.stdout.count("parity NOT checked: Lava is not installed") == 3
+    found = json.loads((empty / "runs" / "demo" / "demo.json").read_text(encoding="utf-8"))
+    change = {(c["method"], c["than"], c["cell"]): c["low"] for c in found["comparison"]}
+    assert change["AT", "vanilla", "hardware_on_hardware"] > 0
+    assert all((empty / f"runs/demo/{name}/report.html").exists() for name in found["networks"])
+    c99 = ["deploy", "runs/demo/at/model.nir", "--out", "chip", "--c99"]
+    subprocess.run([str(scripts / "spikeproof"), *c99], cwd=empty, check=True)
+    assert (empty / "chip" / "network.c").exists()
 
 
 def test_every_folder_has_a_floor():
