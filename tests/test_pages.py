@@ -17,7 +17,13 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")))
 }
-RUN = [name for name, path in PAGES.items() if any(block.is_run for block in blocks(path))]
+SHORT = {"docs/concepts.md"}
+"""Pages that take seconds; the others train networks."""
+RUN = [
+    pytest.param(name, marks=[] if name in SHORT else pytest.mark.slow)
+    for name, path in PAGES.items()
+    if any(block.is_run for block in blocks(path))
+]
 NOT_RUN = {
     "set-up": "installs, or is `make`: what every run of the checks begins with",
     "record": "how a committed record was made, which takes hours and data that is not here",
@@ -32,7 +38,6 @@ FEW = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", RUN)
 def test_page_does_what_it_says(name, shared, tmp_path):
