@@ -8,8 +8,6 @@ from .progress import RichTracker
 
 if TYPE_CHECKING:
     from ..datasets.frames import FrameConfig
-    from ..datasets.image_data import ImageData
-    from ..datasets.images import Part
     from ..deploy.deployment import Calibration
     from ..deploy.finetune import Tuning
     from ..train.config import TrainConfig
@@ -19,11 +17,11 @@ def held_out(
     spec: str, *, seed: int, count: int = 128, frames: "FrameConfig | None" = None
 ) -> "Calibration":
     """Samples of a data set's training part; never of its test part."""
-    from ..datasets.images import load, split
+    from ..datasets.images import load
+    from ..deploy.calibration import held_out as held_out_of
 
     data = load(spec, frames=frames, tracker=RichTracker())
-    _, part = split(data, seed=seed, holdout=min(count, len(data.train_labels) - 1))
-    return _calibration(part, spec, seed, data)
+    return held_out_of(data, where=spec, seed=seed, count=count)
 
 
 def check_tuning(
@@ -79,6 +77,7 @@ def tuning_on(
 ) -> "tuple[Tuning, Calibration]":
     """What fine-tuning learns from, and the samples it holds out, which scales are searched on."""
     from ..datasets.images import load
+    from ..deploy.calibration import calibration
     from ..deploy.finetune import Tuning
     from ..train.training import parts
 
@@ -89,17 +88,5 @@ def tuning_on(
     folder = out.with_name(f"{out.name}-finetune")
     return (
         Tuning(data=data, folder=folder, device=device, resume=resume),
-        _calibration(held, f"{spec}, held out of fine-tuning", config.seed, data),
-    )
-
-
-def _calibration(part: "Part", where: str, seed: int, data: "ImageData") -> "Calibration":
-    from ..deploy.deployment import Calibration
-
-    what = "images" if data.steps is None else "recordings"
-    what = f"simulated {what}" if data.is_simulated else what
-    return Calibration(
-        images=part.images,
-        labels=part.labels,
-        source=f"{where}: {len(part)} {what} of the training part, split by seed {seed}",
+        calibration(held, data, where=f"{spec}, held out of fine-tuning", seed=config.seed),
     )

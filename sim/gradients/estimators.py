@@ -106,11 +106,22 @@ ESTIMATORS: dict[str, Estimator] = {
 """Every estimator by name; a new one is a line here. A number at a name's end is a width."""
 
 
+def _triangle(width: float) -> str:
+    return TRAINING if width == 1.0 else f"{TRAINING}-{width:g}"
+
+
+SWEEP: dict[str, Estimator] = {
+    name: ESTIMATORS.get(name) or Surrogate(name=name, shape=Triangle(width))
+    for name, width in ((_triangle(k / 10), k / 10) for k in range(1, 31))
+}
+"""Triangles of width 0.1, 0.2, ..., 3.0 (Liu et al. 2024, Table 6), for that sweep alone."""
+
+
 def estimator(name: str) -> Estimator:
     """The estimator called `name`, without memories of earlier runs.
 
     Raises:
         ConfigError: If there is none.
     """
-    entry = chosen(ESTIMATORS, name, what="a gradient estimator")
+    entry = SWEEP.get(name) or chosen(ESTIMATORS, name, what="a gradient estimator")
     return entry.fresh() if isinstance(entry, AdaptiveSharpness) else entry

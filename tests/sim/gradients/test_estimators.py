@@ -10,6 +10,7 @@ from spikeproof.sim.gradients.estimators import (
     ESTIMATORS,
     PUBLISHED,
     SHAPES,
+    SWEEP,
     TRAINING,
     Estimator,
     estimator,
@@ -49,3 +50,9 @@ def test_the_reset_is_part_of_an_estimator(name):
         "attached",
         replace(attached, name=detached.name, reset="detached"),
     )
+
+
+def test_swept_widths_are_those_of_table_6():
+    widths = [each.shape.width for each in SWEEP.values() if isinstance(each, Surrogate)]
+    assert widths == [k / 10 for k in range(1, 31)]
+    assert all(estimator(name) == each == SWEEP[each.name] for name, each in SWEEP.items())
