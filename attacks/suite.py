@@ -215,6 +215,7 @@ SUITES: dict[str, Suite] = {
             attacks=("fgsm", "rfgsm", "pgd10", "pgd30", "pgd50", "apgd10"),
             as_published=True,
         ),
+        Suite(name="paper-frames", attacks=("fgsm", "pgd50"), as_published=True),
         Suite(
             name="full",
             attacks=PUBLISHED_AND_CARRIED,
@@ -254,10 +255,10 @@ SUITES: dict[str, Suite] = {
         ),
     )
 }
-"""`paper` is the suite of Liu et al. 2024; `full` contains it, any visited point counted, and
-pursues what is left with the estimators that a trial on other images ranks first; `exhaustive` does
-so with all of them. `events` is for recordings: its last six attacks change events by budgets of
-their own, whatever epsilon."""
+"""`paper` is the suite of Liu et al. 2024 for images, `paper-frames` theirs for frames of events.
+`full` contains the first, any visited point counted, and pursues what is left with the estimators
+that a trial on other images ranks first; `exhaustive` does so with all of them. `events` is for
+recordings: its last six attacks change events by budgets of their own, whatever epsilon."""
 
 
 def attack_named(name: str) -> Attack:

@@ -22,6 +22,7 @@ from .fit import fit
 from .parity import parity
 from .record import record
 from .report import report
+from .reproduce import reproduce
 from .simulate import simulate
 from .train import train
 from .verify import verify
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(doctor, record, train, export, deploy, fit, simulate),
-    *(parity, audit, certify, report, verify, demo),
+    *(parity, audit, certify, report, reproduce, verify, demo),
 )
 for command in COMMANDS:
     app.command()(command)

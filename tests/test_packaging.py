@@ -27,7 +27,8 @@ FLOORS = {
     "deploy": 5,
     "analysis": 6,
     "audit": 6,
-    "cli": 7,
+    "reproduce": 7,
+    "cli": 8,
 }
 TOP = {"__init__.py", "__main__.py", "py.typed"}
 # Lava is no dependency on purpose (requirements-lava.txt), it is used where it is installed.

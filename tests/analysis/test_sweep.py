@@ -74,3 +74,8 @@ def test_cost_compares_with_the_first(data):
 def test_cost_of_nothing_is_refused(data):
     with pytest.raises(ConfigError, match="expected at least one method, got none"):
         cost({}, data)
+
+
+def test_cost_needs_an_epoch_to_warm_up():
+    with pytest.raises(ConfigError, match="expected at least 2 epochs, got 1; the first one warms"):
+        cost({"vanilla": preset("digits-vanilla")}, load("digits", limit=20), epochs=1)

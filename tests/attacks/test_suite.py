@@ -78,7 +78,7 @@ def test_waves_meet_a_network_without_spikes_once():
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(
         ConfigError,
-        match=r"suite among quick, paper, full, exhaustive, events, got 'weak'; choose one",
+        match=r"suite among quick, paper, paper-frames, full, .*, got 'weak'; choose one",
     ):
         suite_named("weak")
     with pytest.raises(ConfigError, match=r"attack among noise, corners, .* got 'cw'; choose one"):

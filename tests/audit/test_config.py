@@ -9,7 +9,7 @@ from spikeproof.core.errors import ConfigError
     [
         (
             {"suite": "hard"},
-            "expected a suite among quick, paper, full, exhaustive, events, got 'hard'",
+            "expected a suite among quick, paper, paper-frames, full, .*, got 'hard'",
         ),
         ({"norm": "l3"}, "expected a norm among linf, l2, l1, l0, got 'l3'"),
         ({"norm": "l0", "epsilon": 1.5}, "expected a whole number of pixels .* got 1.5"),

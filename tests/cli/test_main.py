@@ -21,6 +21,7 @@ COMMANDS = (
     "audit",
     "certify",
     "report",
+    "reproduce",
     "verify",
     "demo",
 )
@@ -54,6 +55,7 @@ OPTIONS = {
         *("--norm", "--resume", "--shards", "--engine"),
     ),
     "report": ("--out",),
+    "reproduce": ("--scale", "--data", "--out", "--resume", "--shards", "--engine"),
     "demo": ("--out",),
 }
 
