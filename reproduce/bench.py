@@ -163,7 +163,7 @@ class Bench:
             sources=apart.targets,
             device=self.store.device,
         )
-        mark = digest({"config": asdict(config), **context})
+        mark = digest(plan.identity(context))
         out = self.store.folder / "audits" / f"{checkpoint.name}-{mark}.json"
         resume = self.store.resume or parts_of(out).exists()
         return run(plan, out=out, context=context, resume=resume, tracker=self.store.tracker).ledger

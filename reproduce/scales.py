@@ -98,16 +98,17 @@ SCALES: dict[str, Scale] = {
         Scale(
             name="subset",
             says="networks for two CPU cores where the preset has one, fewer epochs and steps, "
-            "200 test samples",
+            "100 test samples",
             is_small=True,
             limit=None,
-            samples=200,
+            samples=100,
             settings={
                 "cifar": {"steps": 4, "epochs": 8},
                 "cifar100": {"steps": 4, "epochs": 8},
                 "dvs": {"epochs": 8},
                 "fashion": {"steps": 4, "epochs": 3, "widths": "8,16"},
             },
+            timed=3,
             batch=50,
         ),
         Scale(

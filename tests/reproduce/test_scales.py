@@ -35,7 +35,7 @@ def test_blocks_have_their_network_and_weight(block, architecture, weight):
 def test_scales_rise():
     smoke, subset, full = (SCALES[name] for name in ("smoke", "subset", "full"))
     assert (smoke.limit, subset.limit, full.limit) == (600, None, None)
-    assert (smoke.samples, subset.samples, full.samples) == (16, 200, None)
+    assert (smoke.samples, subset.samples, full.samples) == (16, 100, None)
 
 
 def test_data_are_known_by_spec_or_by_size(tmp_path):
