@@ -81,12 +81,22 @@ def measure_vulnerability(
             draws = [generator(config.seed, "cube", first + i) for i in range(len(images))]
             random.append(
                 random_vulnerability(
-                    f, images, epsilon=config.epsilon, draws=draws, count=config.draws
+                    f,
+                    images,
+                    epsilon=config.epsilon,
+                    draws=draws,
+                    count=config.draws,
+                    norm=config.norm,
                 )
             )
             adversarial.append(
                 adversarial_vulnerability(
-                    f, images, gradient, epsilon=config.epsilon, steps=config.steps
+                    f,
+                    images,
+                    gradient,
+                    epsilon=config.epsilon,
+                    steps=config.steps,
+                    norm=config.norm,
                 )
             )
             gradients.append(gradient)
