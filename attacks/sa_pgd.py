@@ -11,6 +11,7 @@ from torch import Tensor
 from .apgd import checkpoint_lengths
 from .attack import Attack
 from .lattice import uniform_start
+from .loss import CROSS_ENTROPY, LOSSES
 from .mifgsm import scaled
 from .trial import Trial
 
@@ -29,9 +30,13 @@ class SAPGD(Attack):
     what may; nothing returns to the best point. A gradient of zero adds nothing to m and q, and
     `Attempt.zero_gradients` counts it. The authors stretch the random start until its largest entry
     is ε, which would leave the lattice.
+
+    Args:
+        loss: What is climbed, a name of `LOSSES`.
     """
 
     step_size: None = field(default=None, init=False)
+    loss: str = CROSS_ENTROPY
     counts_last: ClassVar[bool] = False
 
     def _run(self, trial: Trial, draws: list[np.random.Generator]) -> None:
@@ -42,7 +47,7 @@ class SAPGD(Attack):
         for step in range(1, self.steps + 1):
             if trial.is_over:
                 return
-            _, gradient = trial.differentiate(x)
+            _, gradient = trial.differentiate(x, loss=LOSSES[self.loss])
             mean = MOMENTUM * mean + scaled(gradient)
             square = VARIANCE * square + _squared(gradient)
             move = size * mean / (square.sqrt() + TINY)

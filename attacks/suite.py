@@ -66,6 +66,7 @@ ATTACKS: dict[str, Attack] = {
         TargetedAPGD(name="apgd50-t", steps=50),
         MIFGSM(name="mifgsm10", steps=10),
         SAPGD(name="sapgd100", steps=100),
+        SAPGD(name="sapgd100-dlr", steps=100, loss="dlr"),
         Square(name="square200", steps=200),
         Square(name="square2000", steps=2000),
         Square(name="square5000", steps=5000),
@@ -233,7 +234,7 @@ SUITES: dict[str, Suite] = {
             attacks=PUBLISHED_AND_CARRIED,
             waves=(
                 Wave(attacks=("apgd50", "sapgd100")),
-                Wave(attacks=("apgd50-dlr", "apgd50-f_y", "apgd50-t")),
+                Wave(attacks=("apgd50-dlr", "apgd50-f_y", "apgd50-t", "sapgd100-dlr")),
                 Wave(attacks=("square5000", "rays200")),
             ),
             elsewhere=("pgd10-scaled", "pgd50-scaled"),

@@ -24,14 +24,8 @@ def again(config: AuditConfig, member: Member, batch: Batch, target: Target) -> 
     name, estimator = member
     attack = attack_named(name)
     restarts = config.restarts if attack.is_random else 1
-    return replace(attack, estimator=estimator, restarts=restarts)(
-        target,
-        batch.images,
-        batch.labels,
-        threat=config.threat,
-        keys=batch.keys,
-        seed=config.seed,
-    )
+    chosen = replace(attack, estimator=estimator, restarts=restarts)
+    return batch.under(chosen, target, threat=config.threat, seed=config.seed)
 
 
 def on_events(ledger: Ledger) -> tuple[Member, ...]:

@@ -110,12 +110,10 @@ class Cascade:
     def _meet(self, attack: Attack, batch: Batch) -> tuple[Attempt, Bool[Tensor, " B"]]:
         """What the attack finds, and which samples count as fooled."""
         is_last = self.as_published and attack.counts_last
-        attempt = attack(
+        attempt = batch.under(
+            attack,
             self.target,
-            batch.images,
-            batch.labels,
             threat=self.threat,
-            keys=batch.keys,
             seed=self.seed,
             stop_when_all_fooled=not is_last,
         )

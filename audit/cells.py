@@ -109,14 +109,7 @@ class Bench:
         return pa.concat_tables(tables)
 
     def _attack(self, batch: Batch, source: str, attack: Attack) -> Attempt:
-        return attack(
-            self.targets[source],
-            batch.images,
-            batch.labels,
-            threat=self.threat,
-            keys=batch.keys,
-            seed=self.seed,
-        )
+        return batch.under(attack, self.targets[source], threat=self.threat, seed=self.seed)
 
     def _own(
         self, batch: Batch, attempt: Attempt, source: str, attack: Attack, role: str

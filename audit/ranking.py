@@ -78,14 +78,7 @@ def _losses(
     """By image: what one estimator finds, as `RULE` counts it."""
     attack, found = replace(attack_named(TRIED), estimator=name), []
     for batch in samples.batches(min(IMAGES, len(samples)), device=device):
-        attempt = attack(
-            target,
-            batch.images,
-            batch.labels,
-            threat=config.threat,
-            keys=batch.keys,
-            seed=config.seed,
-        )
+        attempt = batch.under(attack, target, threat=config.threat, seed=config.seed)
         counted = torch.where(attempt.fooled_any, FOOLED, attempt.loss.clamp(max=SURE))
         found.append(counted[: batch.count].double().cpu().numpy())
     return np.concatenate(found)

@@ -8,7 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from ..attacks.lattice import LEVELS, snap
+from ..attacks.attack import Attack
+from ..attacks.lattice import LEVELS, ThreatModel, snap
+from ..attacks.target import Target
+from ..attacks.trial import Attempt
 from ..core.errors import DataError
 
 
@@ -20,6 +23,26 @@ class Batch:
     labels: Int64[Tensor, " B"]
     keys: Int64[Tensor, " B"]
     count: int
+
+    def under(
+        self,
+        attack: Attack,
+        target: Target,
+        *,
+        threat: ThreatModel,
+        seed: int,
+        stop_when_all_fooled: bool = False,
+    ) -> Attempt:
+        """What an attack on a model finds for each of them, padding included."""
+        return attack(
+            target,
+            self.images,
+            self.labels,
+            threat=threat,
+            keys=self.keys,
+            seed=seed,
+            stop_when_all_fooled=stop_when_all_fooled,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 """A chip and the images that it is asked about: what all chip-only questions share."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,12 +49,6 @@ class Asked:
 
     def climb(self, objective: Objective, batch: Batch, *, name: str) -> Tensor:
         """The highest point of an objective that the attack visits, for each image of a batch."""
-        attempt = CLIMB(
-            objective_target(objective, name=name),
-            batch.images,
-            torch.zeros_like(batch.labels),
-            threat=self.threat,
-            keys=batch.keys,
-            seed=self.seed,
-        )
-        return attempt.images
+        driven = replace(batch, labels=torch.zeros_like(batch.labels))
+        target = objective_target(objective, name=name)
+        return driven.under(CLIMB, target, threat=self.threat, seed=self.seed).images

@@ -100,14 +100,7 @@ def _worst(
     """The images of largest loss on the sound chip."""
     images, loss = batch.images, torch.full_like(batch.images[:, 0, 0, 0], -torch.inf)
     for attack in attacks:
-        found = attack(
-            asked.chip,
-            batch.images,
-            batch.labels,
-            threat=asked.threat,
-            keys=batch.keys,
-            seed=asked.seed,
-        )
+        found = batch.under(attack, asked.chip, threat=asked.threat, seed=asked.seed)
         is_worse = found.loss > loss
         images = torch.where(is_worse[:, None, None, None], found.images, images)
         loss = torch.where(is_worse, found.loss, loss)

@@ -65,7 +65,16 @@ def test_sub_command_writes_numbers_and_a_figure(spikeproof, files, tmp_path, na
 def test_norm_transfer_compares_networks_and_chips(spikeproof, files, tmp_path):
     words = called(files, NORM_TRANSFER.split())
     words[words.index("out")] = str(tmp_path)
-    more = ("--chip", f"c={files}/digits-bundle", "--compare", "c,a", "--samples", 5, "--norms", "linf,l2")
+    more = (
+        "--chip",
+        f"c={files}/digits-bundle",
+        "--compare",
+        "c,a",
+        "--samples",
+        5,
+        "--norms",
+        "linf,l2",
+    )
     sizes = ("--epsilon", "linf=8/255", "--epsilon", "l2=0.5", "--estimators", "triangle")
     done = spikeproof("analyse", *words, *more, *sizes, "--device", "cpu")
     assert (done.code, done.err) == (0, "")
