@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.files import read_json, sha256
 from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData, fingerprint, split
-from ..deploy.bundle import SUMS, Bundle, read_bundle
+from ..deploy.bundle import Bundle, identity, read_bundle
 from ..deploy.finetune import summary
 from ..deploy.lower import lower
 from ..deploy.quantize import Precision, quantize
@@ -80,7 +80,7 @@ def load_deployed(checkpoint: Path, bundle: Path, *, device: str = "cpu") -> Dep
             "architecture": network.config.architecture,
             "steps": network.config.steps,
             "checkpoint_sha256": sha256(checkpoint_file(checkpoint)),
-            "bundle_sha256": sha256(bundle / SUMS),
+            "bundle_sha256": identity(bundle),
             **_making(opened),
         },
     )

@@ -35,10 +35,10 @@ def certify(
     from ..audit.deployed import data_context
     from ..audit.samples import Samples
     from ..audit.wording import epsilon_text, estimate
-    from ..core.files import check_writable, sha256, write_json
+    from ..core.files import check_writable, write_json
     from ..core.record import versions
     from ..datasets.images import load
-    from ..deploy.bundle import SUMS, read_bundle
+    from ..deploy.bundle import identity, read_bundle
     from ..deploy.deployment import frames_of
 
     del seed  # nothing is drawn
@@ -58,7 +58,7 @@ def certify(
         "n": len(shown),
         "clean": float(found[0].is_right.mean()),
         "radii": [each.to_json() for each in found],
-        "context": data_context(read, frames) | {"bundle_sha256": sha256(bundle / SUMS)},
+        "context": data_context(read, frames) | {"bundle_sha256": identity(bundle)},
         "versions": versions(),
     }
     lines = [

@@ -23,6 +23,7 @@ from .parity import parity
 from .record import record
 from .report import report
 from .reproduce import reproduce
+from .seal import seal
 from .simulate import simulate
 from .train import train
 from .verify import verify
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(doctor, record, train, export, deploy, fit, simulate),
-    *(parity, audit, certify, report, reproduce, verify, demo),
+    *(parity, audit, certify, report, reproduce, seal, verify, demo),
 )
 for command in COMMANDS:
     app.command()(command)

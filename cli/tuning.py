@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigError
+from ..datasets.spec import parse_spec
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def held_out(
     from ..deploy.calibration import held_out as held_out_of
 
     data = load(spec, frames=frames, tracker=RichTracker())
-    return held_out_of(data, where=spec, seed=seed, count=count)
+    return held_out_of(data, where=spec, kind=parse_spec(spec).kind, seed=seed, count=count)
 
 
 def check_tuning(
@@ -85,8 +86,8 @@ def tuning_on(
     _, held = parts(data, config)
     if held is None:
         raise ConfigError("expected a holdout above 0, got 0; scales and epochs are chosen on it")
-    folder = out.with_name(f"{out.name}-finetune")
+    folder, where = out.with_name(f"{out.name}-finetune"), f"{spec}, held out of fine-tuning"
     return (
         Tuning(data=data, folder=folder, device=device, resume=resume),
-        calibration(held, data, where=f"{spec}, held out of fine-tuning", seed=config.seed),
+        calibration(held, data, where=where, kind=parse_spec(spec).kind, seed=config.seed),
     )

@@ -1,5 +1,6 @@
 """A bundle: everything needed to run a deployed network and to check that it runs right."""
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FormatError, NotEqualError
-from ..core.files import read_json, sha256, write_bytes, write_json, write_text
+from ..core.files import atomic_folder, read_json, sha256, write_bytes, write_json, write_text
 from ..core.record import versions
 from ..export.c99.generate import SOURCE
 from ..sim.graph.meta import parse_metadata
@@ -15,6 +16,7 @@ from ..sim.netx.write import why_not_netx, write_netx
 from ..sim.program import Program
 from ..sim.program_file import read_program, write_program
 from .golden import Golden, write_golden
+from .licences import LICENCE_FILE
 
 NIR, ONNX, NET, PROGRAM, CHIP, MANIFEST, SUMS = (
     "model.nir",
@@ -25,6 +27,10 @@ NIR, ONNX, NET, PROGRAM, CHIP, MANIFEST, SUMS = (
     "manifest.json",
     "SHA256SUMS",
 )
+LICENCE, LICENCES = "LICENSE", "licences.json"
+AUDIT, REPORT = "audit.json", "report.html"
+EVIDENCE = (AUDIT, REPORT)
+"""What may be sealed into a bundle after it was made."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,11 +83,12 @@ def write_bundle(
     chip: dict[str, object],
     manifest: dict[str, object],
     runtimes: Mapping[str, bytes],
+    licences: Mapping[str, object],
 ) -> None:
     """Fills an empty folder and seals it; equal inputs give equal bytes.
 
     A program with branches has no `.net` file: the manifest says why. `runtimes` are files by
-    name that run the integers elsewhere: ONNX, C99.
+    name that run the integers elsewhere: ONNX, C99. `licences` say under what each part stands.
     """
     shutil.copyfile(nir_file, folder / NIR)
     without_net = why_not_netx(program)
@@ -92,6 +99,8 @@ def write_bundle(
     for name, content in runtimes.items():
         write_bytes(folder / name, content)
     write_json(folder / CHIP, chip)
+    shutil.copyfile(LICENCE_FILE, folder / LICENCE)
+    write_json(folder / LICENCES, dict(licences))
     stated = {"without_net": without_net or None, "versions": versions()}
     write_json(folder / MANIFEST, manifest | stated)
     seal(folder)
@@ -101,6 +110,45 @@ def seal(folder: Path) -> None:
     """Writes the hashes of every other file of a bundle."""
     lines = [f"{sha256(path)}  {path.name}" for path in _content(folder)]
     write_text(folder / SUMS, "\n".join(lines) + "\n")
+
+
+def identity(folder: Path) -> str:
+    """SHA-256 that an audit names a bundle by: of its hashes, without evidence sealed in later."""
+    lines = [f"{digest}  {name}\n" for name, digest in _stated(folder).items()]
+    kept = [line for line in lines if line.rstrip("\n").partition("  ")[2] not in EVIDENCE]
+    return hashlib.sha256("".join(kept).encode("utf-8")).hexdigest()
+
+
+def add_evidence(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Seals `EVIDENCE` into a bundle, all of it or nothing.
+
+    Raises:
+        FormatError: If the folder is no bundle.
+        NotEqualError: If the bundle was changed, or the audit is of another one.
+    """
+    check_sums(folder)
+    with atomic_folder(folder, marker=SUMS) as whole:
+        shutil.copytree(folder, whole, dirs_exist_ok=True)
+        for name, content in files.items():
+            write_bytes(whole / name, content)
+        seal(whole)
+        require_own_audit(whole)
+
+
+def require_own_audit(folder: Path) -> None:
+    """Refuses a sealed audit of another bundle.
+
+    Raises:
+        NotEqualError: If it names another one.
+    """
+    found, own = read_json(folder / AUDIT), identity(folder)
+    context = found.get("context") if isinstance(found, dict) else None
+    named = context.get("bundle_sha256", "none") if isinstance(context, dict) else "none"
+    if named != own:
+        raise NotEqualError(
+            f"expected {AUDIT} to be an audit of this bundle ({own[:12]}), got one of "
+            f"{str(named)[:12]}; audit this bundle"
+        )
 
 
 def read_bundle(folder: Path) -> Bundle:

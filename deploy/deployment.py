@@ -32,6 +32,7 @@ from .finetune import Tuning, finetune, summary
 from .fit import fit, require_fit
 from .float_network import FloatNetwork
 from .golden import Golden, golden
+from .licences import licences
 from .lower import lower
 from .quantize import Precision, quantize
 from .samples import lattice_noise
@@ -82,11 +83,13 @@ class Calibration:
         images: On the uint8 lattice; or stacks of frames.
         labels: Their classes.
         source: Where they come from, for the manifest.
+        kind: Of their data SPEC, for the licence; empty where it is none.
     """
 
     images: UInt8[np.ndarray, "N channels H W"]
     labels: Int64[np.ndarray, " N"]
     source: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,6 +186,7 @@ def _fill(
         chip=report,
         manifest=_manifest(config, nir_file, made, calibration),
         runtimes=_runtimes(config, made.program, images),
+        licences=licences(None if calibration is None else calibration.kind),
     )
     return report
 

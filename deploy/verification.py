@@ -12,7 +12,7 @@ from ..export.onnx_scope import require_onnx
 from ..export.to_onnx import require_equal
 from ..sim.arrays import read_arrays
 from ..sim.oracle.run import lava_status
-from .bundle import Bundle, check_sums, read_bundle
+from .bundle import AUDIT, Bundle, check_sums, read_bundle, require_own_audit
 from .executors import Executed, load_float, run_float, run_on_lava, run_twin
 from .golden import require_trace
 from .samples import Samples, lattice_samples, read_samples
@@ -51,6 +51,7 @@ def verify_bundle(
         _float(bundle, samples, arrays, tracker),
         *_onnx(bundle, images),
         *_c99(bundle, images),
+        *_audit(folder),
     ]
     obstacle = lava_status().reason
     if obstacle:
@@ -109,3 +110,11 @@ def _c99(bundle: Bundle, images: np.ndarray) -> list[Check]:
     except MissingAbilityError as error:
         return [Check(name="c99", detail=f"not run: {error}", was_run=False)]
     return [Check(name="c99", detail=f"compiled; {lines} golden samples, every reading equal")]
+
+
+def _audit(folder: Path) -> list[Check]:
+    """The audit, where one was sealed in."""
+    if not (folder / AUDIT).is_file():
+        return []
+    require_own_audit(folder)
+    return [Check(name="audit", detail=f"{AUDIT} is of this bundle")]

@@ -13,6 +13,7 @@ from ..audit.deployed import Deployed, load_deployed
 from ..core.files import read_json, write_json
 from ..core.progress import SILENT, Tracker
 from ..datasets.images import ImageData, fingerprint
+from ..datasets.spec import parse_spec
 from ..deploy.bundle import SUMS
 from ..deploy.calibration import held_out
 from ..deploy.deployment import DeployConfig
@@ -98,7 +99,9 @@ class Store:
                 DeployConfig(seed=config.seed, search=search),
                 model,
                 bundle,
-                calibration=held_out(self.data, where=self.spec, seed=config.seed),
+                calibration=held_out(
+                    self.data, where=self.spec, kind=parse_spec(self.spec).kind, seed=config.seed
+                ),
                 tracker=self.tracker,
             )
         return bundle

@@ -30,7 +30,7 @@ FLOORS = {
     "reproduce": 7,
     "cli": 8,
 }
-TOP = {"__init__.py", "__main__.py", "py.typed"}
+TOP = {"__init__.py", "__main__.py", "py.typed", "LICENSE"}
 # Lava is no dependency on purpose (requirements-lava.txt), it is used where it is installed.
 NOT_DECLARED = {"lava-nc", "lava-dl"}
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:root|work|home|Users|opt|mnt|tmp)/\w|\b[A-Z]:\\\w")

@@ -22,6 +22,7 @@ COMMANDS = (
     "certify",
     "report",
     "reproduce",
+    "seal",
     "verify",
     "demo",
 )
@@ -45,6 +46,9 @@ OPTIONS = {
         "--resume",
         "--onnx",
         "--require-fit",
+        "--search-samples",
+        "--binning",
+        "--cap",
     ),
     "fit": ("--chip", "--require-fit", "--cost"),
     "simulate": ("--input", "--out", "--backend", "--trace", "--strict"),

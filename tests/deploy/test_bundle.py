@@ -10,9 +10,11 @@ from spikeproof.sim.netx.network import read_netx
 from spikeproof.sim.program_file import read_program
 
 FILES = (
+    "LICENSE",
     "chip.json",
     "golden.nir",
     "golden.npz",
+    "licences.json",
     "manifest.json",
     "model.net",
     "model.nir",

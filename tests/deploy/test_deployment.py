@@ -12,7 +12,7 @@ from spikeproof.core.errors import (
     NotEqualError,
     UnsupportedNodeError,
 )
-from spikeproof.core.files import sha256
+from spikeproof.core.files import read_json, sha256
 from spikeproof.deploy.bundle import SUMS, read_bundle
 from spikeproof.deploy.deployment import Calibration, DeployConfig, run
 from spikeproof.deploy.scale import CANDIDATES, SearchConfig
@@ -59,7 +59,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path, seed):
         folder = tmp_path / name
         folder.mkdir()
         found.append(hashes(deploy_lattice(folder, seed=seed, readout="spikes")))
-    assert len(found[0]) == 8
+    assert len(found[0]) == 10
     assert found[0] == found[1]
 
 
@@ -139,6 +139,19 @@ def test_bundle_without_calibration_says_so(sealed):
     manifest = read_bundle(sealed).manifest
     assert manifest["calibration"] is None
     assert manifest["scales"] == "largest that fit (nothing searched)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"), [("nmnist", "CC BY-SA 4.0"), ("", "not known here"), (None, "drawn at ran")]
+)
+def test_licences_of_samples_are_stated(sealed, tmp_path, kind, stated):
+    config = DeployConfig(golden=1, search=SearchConfig(samples=0))
+    shown = None if kind is None else calibration(kind=kind)
+    run(config, sealed / "model.nir", tmp_path / "bundle", calibration=shown)
+    found = read_json(tmp_path / "bundle" / "licences.json")
+    assert found["golden samples"].startswith(stated)
+    assert found["made with"]["numpy"] != "not stated"
+    assert "Apache License" in (tmp_path / "bundle" / "LICENSE").read_text()
 
 
 def test_without_samples_to_search_on_the_scales_just_fit(sealed, tmp_path):

@@ -114,7 +114,7 @@ def test_every_certificate_holds(bundle):
 
 def test_verify_passes(bundle):
     checks = {check.name: check for check in verify_bundle(bundle.path)}
-    assert checks["hashes"].detail == "6 files as sealed"
+    assert checks["hashes"].detail == "8 files as sealed"
     assert checks["twin"].detail == "3 golden samples, every spike and logit equal"
     assert checks["float"].detail == "3 of 3 golden samples in the same class"
 
