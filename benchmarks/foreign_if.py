@@ -79,7 +79,7 @@ def trained(given: argparse.Namespace, learn: Shown, asked: dict[str, Shown]) ->
     given.work.mkdir(parents=True, exist_ok=True)
     apart = {"learn": learn, **asked}
     arrays = {k: s.images.reshape(-1, STEPS, 2, *SIZE) for k, s in apart.items()}
-    np.savez(given.work / "frames.npz", labels=learn.labels, **arrays)
+    np.savez(given.work / "frames.npz", labels=learn.labels, **arrays)  # type: ignore[arg-type]
     child = Path(__file__).with_name("foreign_if_sinabs.py")
     command = [sys.executable, child, given.work / "frames.npz", model, given.epochs]
     environment = {**os.environ, "PYTHONPATH": str(given.sinabs.resolve())}

@@ -79,3 +79,11 @@ def test_page_shows_what_was_proven():
     for name, key in (("vanilla", "vanilla"), ("AT", "at"), ("SR*", "srstar")):
         shares = (estimate(row["certified"]) for row in networks[key]["radii"])
         assert f"| {name} | {' | '.join(shares)} |" in page
+
+
+def test_a_foreign_network_loses_at_most_a_point_at_eight_bits():
+    path = ROOT / "docs" / "results" / "foreign_if.json"
+    chip = json.loads(path.read_text(encoding="utf-8"))["chips"]["8"]
+    for part in chip["accuracy"].values():
+        assert part["float"]["value"] - part["chip"]["value"] <= 0.01
+    assert all(row["negative_rail_seen"] is not None for row in chip["populations"].values())
