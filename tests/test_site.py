@@ -57,6 +57,16 @@ def test_record_without_a_page_says_what_it_is(index, tmp_path):
     )
 
 
+def test_reader_of_docstrings_sees_the_packages_and_nothing_else(tmp_path):
+    for folder in ("core", "sim", ".venv", "runs"):
+        (tmp_path / folder).mkdir()
+    for file in ("__init__.py", "setup.py", "core/__init__.py", "sim/__init__.py"):
+        (tmp_path / file).touch()
+    view = script(ROOT / "docs" / "hooks" / "package_view.py").lay_out(tmp_path)
+    assert {path.name for path in view.iterdir()} == {"__init__.py", "core", "sim"}
+    assert (view / "core").resolve() == tmp_path / "core"
+
+
 def test_site_has_a_page_for_every_package_of_the_library():
     shown = {path.stem for path in (ROOT / "docs" / "api").glob("*.md")}
     assert shown == {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"cli"}
