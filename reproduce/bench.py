@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 
 from ..attacks.attack import Attack
-from ..attacks.lattice import ThreatModel
+from ..attacks.lattice import LINF, ThreatModel
 from ..attacks.loss import is_fooled
 from ..attacks.target import Target
 from ..audit.cascade import Cascade
@@ -74,32 +74,49 @@ class Bench:
         wanted = count if self.scale.samples is None else min(count, self.scale.samples)
         return Samples.of(data.test_images, data.test_labels, wanted=wanted)
 
-    def threat(self, epsilon: float) -> ThreatModel:
+    def threat(self, epsilon: float, norm: str = LINF) -> ThreatModel:
         """The ball of a radius, for images or for frames."""
         cells = cells_of(self.recipe("vanilla").network.frames)
-        return ThreatModel(epsilon=epsilon, cells=cells)
+        return ThreatModel(epsilon=epsilon, norm=norm, cells=cells)
 
     def number(self, right: Bool[np.ndarray, " N"] | int) -> Number:
         """A share of the samples in percent, with its interval."""
-        count = int(right) if isinstance(right, int) else int(right.sum())
+        count = right if isinstance(right, int) else int(right.sum())
         found = wilson(count, len(self.samples))
         return Number(value=100 * found.value, low=100 * found.low, high=100 * found.high)
 
     def survivors(
-        self, target: Target, attacks: Sequence[Attack], *, epsilon: float, from_all: bool = False
-    ) -> int:
-        """How many samples are left by all attacks, each counted as it is published.
+        self,
+        target: Target,
+        attacks: Sequence[Attack],
+        *,
+        epsilon: float,
+        norm: str = LINF,
+        as_published: bool = True,
+        from_all: bool = False,
+    ) -> Bool[np.ndarray, " N"]:
+        """Which samples are left by all attacks.
 
         Args:
             target: The model.
             attacks: In the order in which they meet what stands.
             epsilon: Radius of the ball.
+            norm: Of the ball.
+            as_published: Whether an attack counts as it is published, else at any visited point.
             from_all: Whether samples that are wrong clean may be repaired, as where a paper gives
                 the accuracy on changed images; else they count as broken.
         """
-        cascade = self._cascade(target, epsilon)
+        cascade = Cascade(
+            target=target,
+            samples=self.samples,
+            threat=self.threat(epsilon, norm),
+            batch_size=self.scale.batch,
+            seed=self.seed,
+            device=torch.device(self.store.device),
+            as_published=as_published,
+        )
         standing = np.ones(len(self.samples), dtype=bool) if from_all else self.clean(target)
-        return int(cascade.survivors(attacks, standing).sum())
+        return cascade.survivors(attacks, standing)
 
     def clean(self, target: Target) -> Bool[np.ndarray, " N"]:
         """Which samples are right without an attack."""
@@ -180,15 +197,4 @@ class Bench:
             shards=self.shards,
             engine=self.engine,
             cells=self.threat(self.epsilon).cells,
-        )
-
-    def _cascade(self, target: Target, epsilon: float) -> Cascade:
-        return Cascade(
-            target=target,
-            samples=self.samples,
-            threat=self.threat(epsilon),
-            batch_size=self.scale.batch,
-            seed=self.seed,
-            device=torch.device(self.store.device),
-            as_published=True,
         )

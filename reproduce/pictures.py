@@ -20,7 +20,7 @@ def beside(result: Result) -> Figure:
     for axes, (block, unit) in zip(panels, units, strict=True):
         own = [cell for cell in result.cells if (cell.block, cell.found.unit) == (block, unit)]
         _groups(axes, own)
-        axes.set(title=block, ylabel=unit)
+        axes.set(title=block, ylabel=unit, yscale="linear" if unit else "log")
     panels[0].legend(handlelength=1)
     return figure
 

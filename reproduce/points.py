@@ -47,7 +47,7 @@ def radii(bench: Bench, rows: dict[str, str], columns: tuple[str, ...]) -> Measu
     kinds = dict(zip(columns, ("noise", "fgsm"), strict=True))
     found = []
     for _, method in rows.items():
-        for level in levels(bench.epsilon):
+        for level in levels(bench.threat(bench.epsilon).levels):
             for column, name in kinds.items():
                 attacks = crossed([name], (TRAINING,))
                 numbers = _both(
@@ -57,10 +57,9 @@ def radii(bench: Bench, rows: dict[str, str], columns: tuple[str, ...]) -> Measu
     return Measured(found=tuple(found))
 
 
-def levels(epsilon: float) -> list[int]:
-    """The radii of Fig. 1 as levels of 255, each once."""
-    found = (min(round(LEVELS * epsilon * multiple), LEVELS) for multiple in MULTIPLES)
-    return list(dict.fromkeys(found))
+def levels(usual: int) -> list[int]:
+    """The radii of Fig. 1 as levels of 255, each once; `usual` is that of the other attacks."""
+    return list(dict.fromkeys(min(round(usual * each), LEVELS) for each in MULTIPLES))
 
 
 def _both(
@@ -77,7 +76,8 @@ def _both(
     deployed = bench.deployed(method)
 
     def left(target: Target) -> int:
-        return bench.survivors(target, attacks, epsilon=epsilon, from_all=from_all)
+        found = bench.survivors(target, attacks, epsilon=epsilon, from_all=from_all)
+        return int(found.sum())
 
     marks = {**asked, "from_all": from_all}
     return {

@@ -79,6 +79,7 @@ PRINTED: dict[str, dict[str, dict[str, Row]]] = {
     },
     "fig4": {},
     "fig5": {},
+    "norms": {},
     "fig6": {WRN100: {"λ = 0": (74.59, None, None, None), "λ = 0.002": (67.67, None, None, None)}},
 }
 """Fig. 3 has the numbers that its text gives (section 5.4: from zero to 16 %), and with Fig. 6 the

@@ -86,10 +86,11 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """All that a target found in one block; a figure of its own where cells do not draw it."""
+    """All that a target found in one block; a figure and claims where cells do not give them."""
 
     found: tuple[Found, ...]
     figure: Figure | None = None
+    claims: tuple[Claim, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 

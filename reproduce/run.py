@@ -131,7 +131,7 @@ def collected(
             for found in part.found
         ]
         cells += own
-        claims += target.claims(own)
+        claims += [*part.claims, *target.claims(own)]
     strangers = [block for block in measured if block.stands_for]
     return Result(
         title=target.title,

@@ -30,7 +30,7 @@ class Scale:
         curve: Levels of the audits' curve over epsilon.
         timed: Epochs that are timed, the first of them to warm up.
         batch: Samples of a batch under attack.
-        tried: Random and gradient-free directions of a vulnerability.
+        draws: Random perturbations that a vulnerability is the mean over.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Scale:
     curve: tuple[int, ...] = (0, 2, 8, 32, 128, 255)
     timed: int = 4
     batch: int = 32
+    draws: int = 64
 
     def preset(self, data: str, method: str) -> Recipe:
         """The preset of a method for data of a name: the small one where the scale is small."""
@@ -83,7 +84,7 @@ class Block:
         return self.stands_for or self.label
 
 
-_EVENTS = {name: {"epochs": 2, "validation_limit": 24} for name in ("nmnist", "pairs", "aedat")}
+_EVENTS = {name: {"epochs": 1, "validation_limit": 16} for name in ("nmnist", "pairs", "aedat")}
 SCALES: dict[str, Scale] = {
     scale.name: scale
     for scale in (
@@ -113,11 +114,11 @@ SCALES: dict[str, Scale] = {
         ),
         Scale(
             name="smoke",
-            says="600 samples, 3 epochs (recordings: 2), T = 4 for images, 16 test samples: that "
+            says="600 samples, 3 epochs (recordings: 1), T = 4 for images, 8 test samples: that "
             "all of it runs, and no more",
             is_small=True,
             limit=600,
-            samples=16,
+            samples=8,
             settings={
                 "*": {"steps": 4, "epochs": 3, "validation_limit": 24, "validation_steps": 3},
                 "dvs": {"epochs": 1, "validation_limit": 8},
@@ -127,7 +128,8 @@ SCALES: dict[str, Scale] = {
             weights=(0.0, 0.008),
             curve=(0, 255),
             timed=2,
-            batch=16,
+            batch=8,
+            draws=16,
         ),
     )
 }

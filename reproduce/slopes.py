@@ -45,7 +45,7 @@ def sweep(bench: Bench, rows: dict[str, str], columns: tuple[str, ...]) -> Measu
             sizes = norms(measure_gradients(target.using(TRAINING), _samples(bench)))
             return {
                 "clean": int(bench.clean(target).sum()),
-                "left": left,
+                "left": int(left.sum()),
                 **{key: getattr(sizes, key).double().mean().item() for key in ("l1", "l2")},
             }
 

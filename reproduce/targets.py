@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..core.choice import chosen
-from . import costs, points, printed, robustness, slopes
+from . import costs, points, printed, robustness, slopes, transfer
 from .bench import Bench
 from .claims import Claims, below, falls, order, rows_rise, together
 from .pictures import beside, curves
@@ -218,6 +218,33 @@ TARGETS: dict[str, Target] = {
         ),
         draw=curves,
         notes=UNPRINTED,
+    ),
+    "norms": Target(
+        title="Norms: is what was learnt in one norm robust in others?",
+        blocks=(VGG10, VGG100),
+        rows={
+            "vanilla": "vanilla",
+            "SR": "sr",
+            "AT ℓ∞": "at",
+            "SR* ℓ∞": "srstar",
+            "AT ℓ2": f"at{transfer.L2}",
+            "SR* ℓ2": f"srstar{transfer.L2}",
+        },
+        columns=transfer.COLUMNS,
+        measure=transfer.matrix,
+        notes=(
+            "The synthesis that asks this prints no numbers.",
+            "Rule for radii: random noise in every ball is as strong as in that of ℓ∞, so that "
+            "ρ_rand of a linear function is the same; of ℓ0 the number of pixels whose replacement "
+            "costs as much square distance. The ℓ2 training takes the ℓ2 radius of the ℓ∞ "
+            "training's.",
+            "Attacks: FGSM, PGD10 and APGD10 as far as they search the norm's balls, each with the "
+            "paper's four spike derivatives, any visited point, on 8-bit images.",
+            "ρ ratios are medians over samples of ρ_adv/ρ_rand (Definitions 4.1 and 4.2); beside "
+            "them what a linear function of the same slope has: 3·‖g‖₁²/‖g‖₂², d + 2 and "
+            "(d + 1)(d + 2)/2·‖g‖∞²/‖g‖₂². ρ_adv is the largest that a search found. The float "
+            "network alone: these balls reach beyond 0 and 1, where the chip takes no image.",
+        ),
     ),
 }
 

@@ -40,4 +40,4 @@ def test_help_shows_an_example_and_every_option(spikeproof, monkeypatch):
     )
     assert all(option in done.out for option in options)
     assert "table1" in done.out
-    assert len(TARGETS) == 11
+    assert len(TARGETS) == 12
