@@ -10,7 +10,7 @@ from .progress import RichTracker
 
 def reproduce(
     target: Annotated[
-        str, typer.Argument(help="table1 to table4, table6, table7, fig1, fig3, ...")
+        str, typer.Argument(help="table1 to table4, table6, table7, fig1, fig3 to fig6, or norms.")
     ],
     data: Data,
     out: Out,

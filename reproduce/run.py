@@ -22,7 +22,7 @@ from .bench import Bench
 from .printed import printed
 from .results import Cell, Claim, Measured, Result
 from .scales import SCALES, Block, Scale, blocks_of, data_name, is_of_events
-from .store import Store
+from .store import NETWORKS, Store
 from .targets import Target, target_named
 
 
@@ -171,8 +171,8 @@ def _read(config: ReproduceConfig, scale: Scale, tracker: Tracker) -> ImageData:
 
 
 def _about(config: ReproduceConfig, scale: Scale, store: Store) -> dict[str, Any]:
-    data, trained = store.data, sorted((store.folder / "networks").glob(f"*/{CONFIG}"))
-    samples = len(data.test_labels)
+    data, samples = store.data, len(store.data.test_labels)
+    trained = {name: store.folder / NETWORKS / name for name in sorted(store.used)}
     return {
         "target": config.target,
         "command": config.command,
@@ -188,7 +188,7 @@ def _about(config: ReproduceConfig, scale: Scale, store: Store) -> dict[str, Any
             "fingerprint": fingerprint(data),
             "simulated": data.is_simulated,
         },
-        "networks": {path.parent.name: read_json(path) for path in trained},
+        "networks": {name: read_json(folder / CONFIG) for name, folder in trained.items()},
     }
 
 
@@ -196,9 +196,7 @@ def _machine(device: str) -> str:
     """Where it ran, in words."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    return (
-        f"{torch.get_num_threads()} of {os.cpu_count()} threads of a {platform.machine()} processor"
-    )
+    return f"{torch.get_num_threads()} of {os.cpu_count()} threads, {platform.machine()}"
 
 
 def _write(

@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..audit.deployed import Deployed, load_deployed
+from ..audit.plan import DECISIVE
 from ..core.files import read_json, write_json
 from ..core.progress import SILENT, Tracker
+from ..core.record import versions
 from ..datasets.images import ImageData, fingerprint
 from ..datasets.spec import parse_spec
 from ..deploy.bundle import SUMS
@@ -26,7 +28,7 @@ from ..train.loop import run as train
 from ..train.network import payloads
 from ..train.run_folder import CONFIG
 
-MODEL = "model.nir"
+NETWORKS, MODEL = "networks", "model.nir"
 VERIFIED = 16
 """Training samples that an export is compared on."""
 
@@ -43,6 +45,7 @@ class Store:
         searched: Held-out samples that scales are searched on.
         resume: Whether what was measured before is taken. Trained networks always are.
         tracker: Where progress is reported.
+        used: Names of the trainings that were asked for; filled in as they are.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class Store:
     searched: int = 128
     resume: bool = False
     tracker: Tracker = SILENT
+    used: set[str] = field(default_factory=set)
 
     def trained(self, recipe: Recipe) -> Path:
         """The folder of a training; it is done, or gone on with, where it is not finished."""
@@ -64,7 +68,8 @@ class Store:
             }
         )
         name = f"{recipe.train.method}-{network.architecture}-{mark}"
-        folder = self.folder / "networks" / name
+        folder = self.folder / NETWORKS / name
+        self.used.add(name)
         train(
             recipe.train,
             network,
@@ -117,9 +122,11 @@ class Store:
 
         Args:
             name: What is measured, for the file's name.
-            identity: Everything that decides it.
+            identity: What decides it, beside the versions of what computes.
             compute: Measures it.
         """
+        known = versions()
+        identity = {**identity, "versions": {key: known.get(key) for key in DECISIVE}}
         path = self.folder / "parts" / f"{name}-{digest(identity)}.json"
         if self.resume and path.is_file():
             kept = read_json(path)

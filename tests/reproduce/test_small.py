@@ -59,3 +59,8 @@ def test_gradients_of_float_and_chip_are_drawn(tiny, out):
     assert len(shares) == 2
     assert all(0 < share <= 100 for share in shares)
     assert "<image" in (out / "fig5.svg").read_text()
+
+
+def test_result_lists_the_networks_that_it_is_about(tiny, out):
+    found = run(ReproduceConfig(target="fig5", scale=tiny), out).to_dict()["networks"]
+    assert sorted(config["train"]["method"] for config in found.values()) == ["sr", "vanilla"]
