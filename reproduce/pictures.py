@@ -11,16 +11,22 @@ from .results import Cell, Result
 
 LOOKS = {"paper": ("k_", 14), "float": ("C0o", 5), "chip": ("C1x", 6)}
 """Marker and size of whose number it is."""
+WIDTH, COLUMN = 7.2, 1.2
+"""Of a figure, and of a column of a table in it, in inches."""
+TITLE_PAD = 30
+"""Points above the axes: two lines of column names."""
 
 
 def beside(result: Result) -> Figure:
     """A panel a block and unit: the columns in groups, in each a place a row, three marks."""
     units = dict.fromkeys((cell.block, cell.found.unit) for cell in result.cells)
-    figure, panels = _panels(len(units))
+    columns = dict.fromkeys(cell.found.column for cell in result.cells)
+    figure, panels = _panels(len(units), width=max(WIDTH, COLUMN * len(columns)))
     for axes, (block, unit) in zip(panels, units, strict=True):
         own = [cell for cell in result.cells if (cell.block, cell.found.unit) == (block, unit)]
         _groups(axes, own)
-        axes.set(title=block, ylabel=unit, yscale="linear" if unit else "log")
+        axes.set(ylabel=unit, yscale="linear" if unit else "log")
+        axes.set_title(block, pad=TITLE_PAD)
     panels[0].legend(handlelength=1)
     return figure
 
@@ -54,7 +60,9 @@ def _groups(axes: Axes, cells: Sequence[Cell]) -> None:
     axes.set_xticks([place for place, _ in ticks], [row for _, row in ticks], rotation=90)
     for number, column in enumerate(columns):
         middle = number * step + (len(rows) - 1) / 2
-        axes.text(middle, 1.0, column, transform=axes.get_xaxis_transform(), ha="center", va="top")
+        said = column.replace(", ", "\n").replace("of a linear f", "of a\nlinear f")
+        where = axes.get_xaxis_transform()
+        axes.text(middle, 1.01, said, transform=where, ha="center", va="bottom", fontsize="small")
 
 
 def _lines(axes: Axes, cells: Sequence[Cell]) -> None:
@@ -77,7 +85,7 @@ def _of(cell: Cell, name: str) -> float | None:
     return None if number is None else number.value
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, *, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 3.6 * count), layout="constrained")
+        figure = Figure(figsize=(width, 3.6 * count), layout="constrained")
         return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])

@@ -157,7 +157,7 @@ class Result:
 
     def _claims(self) -> Iterable[str]:
         if self.claims:
-            yield from ("## What the paper says, and what is so here", "")
+            yield from ("## What the paper says, and what is so here", "", CAVEAT, "")
         for claim in self.claims:
             yield f"- {claim.says} **{VERDICTS[claim.holds]}** {claim.here}."
         yield ""
@@ -170,6 +170,10 @@ def _data(about: Mapping[str, Any]) -> str:
     return f"{about['name']} (simulated recordings)" if about["simulated"] else about["name"]
 
 
+CAVEAT = (
+    "Values are compared as they are: an order may be chance where intervals overlap, and equal "
+    "values cannot be told apart."
+)
 VERDICTS = {True: "So here.", False: "Not so here.", None: "Cannot be told here."}
 
 
