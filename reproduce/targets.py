@@ -242,8 +242,9 @@ TARGETS: dict[str, Target] = {
             "paper's four spike derivatives, any visited point, on 8-bit images.",
             "ρ ratios are medians over samples of ρ_adv/ρ_rand (Definitions 4.1 and 4.2); beside "
             "them what a linear function of the same slope has: 3·‖g‖₁²/‖g‖₂², d + 2 and "
-            "(d + 1)(d + 2)/2·‖g‖∞²/‖g‖₂². ρ_adv is the largest that a search found. The float "
-            "network alone: these balls reach beyond 0 and 1, where the chip takes no image.",
+            "(d + 1)(d + 2)/2·‖g‖∞²/‖g‖₂². ρ_adv is the largest that a search found; "
+            "f jumps where spikes do, which the linear theory leaves out. The float network alone: "
+            "these balls reach beyond 0 and 1, where the chip takes no image.",
         ),
     ),
 }

@@ -18,7 +18,7 @@ def answers(better):
         for norm in NORMS
         for side in SIDES
     }
-    return list(_answers(right))
+    return _answers(right)
 
 
 @pytest.mark.parametrize(("better", "holds"), [("up", True), ("down", False), ("same", None)])
@@ -26,7 +26,7 @@ def test_each_norm_is_answered_with_paired_intervals(better, holds):
     first, *each = answers(better)
     assert len(each) == len(NORMS) * len(SIDES)
     assert {claim.holds for claim in each} == {holds}
-    assert first.holds is (holds or False)
+    assert first.holds is holds
     assert "of 24 comparisons" in first.here
     change = {"up": "+50.0", "down": "−50.0", "same": "+0.0"}[better]
     assert each[0].here.startswith(f"points: SR − vanilla {change} (")
