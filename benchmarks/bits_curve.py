@@ -162,7 +162,7 @@ def said(text: str) -> None:
 def chips(curve: Curve, nir_file: Path) -> dict[str, tuple[TwinClassifier, dict[str, Any]]]:
     """By name, the chip at each number of bits, plain and fine-tuned, and what was done to it."""
     found = {}
-    for bits in curve.given.bits:
+    for bits in sorted(curve.given.bits, reverse=True):
         plain, tuned = (curve.given.work / f"{kind}-{bits}.h5" for kind in ("plain", "tuned"))
         note = curve.given.work / f"tuned-{bits}.json"
         if not note.is_file():
