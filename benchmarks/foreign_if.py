@@ -167,7 +167,8 @@ between, on {on} recordings of N-MNIST (34x34x2 counts of events, T = 300 bins o
 test part and 200 of the training part that Sinabs did not see; intervals are at 95 %. *float* is
 the file in float64.
 
-```
+<!-- not run: record -->
+```sh
 {command}
 ```
 

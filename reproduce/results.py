@@ -138,7 +138,8 @@ class Result:
             f"{_data(about['data'])}; {about['samples']} test samples, seed {about['seed']}, on "
             f"{about['machine']}, spikeproof {about['commit']}. In brackets 95 % Wilson intervals.",
             "",
-            "```",
+            "<!-- not run: record -->",
+            "```sh",
             about["command"],
             "```",
             "",
