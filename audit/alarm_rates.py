@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..attacks.lattice import LINF
 from .statistics import wilson
 
 AUDITED = 52
@@ -31,9 +32,9 @@ class Rate:
     at_most: float
 
 
-def rate_of(name: str) -> Rate | None:
-    """The rate of one alarm; None where it was not measured."""
-    if name not in RAISED:
+def rate_of(name: str, norm: str) -> Rate | None:
+    """The rate of one alarm; None where it was not measured, as in other norms than linf."""
+    if name not in RAISED or norm != LINF:
         return None
     high = wilson(RAISED[name], AUDITED).high
     return Rate(raised=RAISED[name], models=AUDITED, at_most=high)

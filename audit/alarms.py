@@ -46,10 +46,10 @@ def alarms(evidence: Evidence) -> list[Alarm]:
     """All alarms, for both models."""
     found = [(rule, side, rule.measure(evidence, side)) for rule in RULES for side in SIDES]
     family = sum(measured.comparisons for *_, measured in found if measured.p is not None)
-    return [_judged(rule, side, measured, family) for rule, side, measured in found]
+    return [_judged(*each, family=family, norm=evidence.config.norm) for each in found]
 
 
-def _judged(rule: Rule, side: str, measured: Measured, family: int) -> Alarm:
+def _judged(rule: Rule, side: str, measured: Measured, *, family: int, norm: str) -> Alarm:
     p = None if measured.p is None else min(1.0, measured.p * family)
     return Alarm(
         name=rule.name,
@@ -60,7 +60,7 @@ def _judged(rule: Rule, side: str, measured: Measured, family: int) -> Alarm:
         raised=_is_raised(rule, measured.value, p),
         meaning=rule.meaning,
         reason=measured.reason,
-        false_alarms=rate_of(rule.name),
+        false_alarms=rate_of(rule.name, norm),
     )
 
 

@@ -47,32 +47,45 @@ BAR = 0.38
 DROPPED = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<style.*?</style>", re.S)
 
 
+UNITS = {
+    "linf": "levels of 255",
+    "l2": "radius of the l2 ball",
+    "l1": "radius of the l1 ball",
+    "l0": "pixels",
+}
+"""Of the axis, by norm. Other balls than those of linf are the smallest that hold such levels."""
+
+
+def _tick(found: Mapping[str, Any], audit: Mapping[str, Any]) -> str:
+    return str(found["level"]) if audit["norm"] == "linf" else f"{found['epsilon']:.3g}"
+
+
 def _level_of(epsilon: float, curve: Sequence[Mapping[str, Any]]) -> float:
     """Where an epsilon lies on the axis of levels, to which it is proportional."""
     last = curve[-1]
     return epsilon * last["level"] / last["epsilon"] if last["epsilon"] else epsilon * 255
 
 
-def curve_plot(curve: Sequence[Mapping[str, Any]], *, epsilon: float) -> str:
+def curve_plot(audit: Mapping[str, Any]) -> str:
     """Accuracy against epsilon of both models, with intervals; the audit's own epsilon is marked.
 
     Args:
-        curve: `curve` of an audit.json.
-        epsilon: In the unit of the curve's.
+        audit: An audit.json.
     """
+    curve, unit = audit["curve"], UNITS[audit["norm"]]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 4.2), layout="constrained")
         axes = figure.add_subplot()
         levels = [point["level"] for point in curve]
         for side in SIDES:
             _draw_curve(axes, levels, [point[side] for point in curve], side)
-        axes.axvline(_level_of(epsilon, curve), color=INK, linestyle=":", linewidth=1)
+        axes.axvline(_level_of(audit["epsilon"], curve), color=INK, linestyle=":", linewidth=1)
         # Levels double from point to point, and 0 is one of them.
         axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.7)
         axes.xaxis.set_major_locator(FixedLocator(levels))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FixedFormatter([str(level) for level in levels]))
-        axes.set(xlabel="ε, levels of 255", ylabel="accuracy, %", ylim=(-3, 103))
+        axes.xaxis.set_major_formatter(FixedFormatter([_tick(point, audit) for point in curve]))
+        axes.set(xlabel=f"ε, {unit}", ylabel="accuracy, %", ylim=(-3, 103))
         axes.set_xlim(-0.4, 320)
         axes.grid(axis="y", linewidth=0.7)
         axes.legend(loc="upper right")

@@ -60,7 +60,7 @@ def render(audit: Mapping[str, Any]) -> str:
         stages=STAGES,
         raised=raised(audit),
         alarms=_by_name(audit["alarms"]),
-        curve=curve_plot(audit["curve"], epsilon=audit["epsilon"]),
+        curve=curve_plot(audit),
         rates=rate_plot(audit["rates"]) if any(audit["rates"].values()) else None,
         layers=_layers(audit["rates"]),
         setup=_setup(audit),

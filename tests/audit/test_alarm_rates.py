@@ -14,9 +14,13 @@ def test_false_alarm_rates_are_those_of_the_record():
     assert record["models"] == AUDITED
     assert {name: record["raised"][name] for name in RAISED} == RAISED
     assert set(RAISED) == NAMES - {UNMEASURED}
-    rates = [rate_of(name) for name in RAISED]
+    rates = [rate_of(name, "linf") for name in RAISED]
     assert all(rate is not None and rate.at_most < 0.08 for rate in rates)
 
 
 def test_a_rate_that_was_not_measured_is_none():
-    assert rate_of(UNMEASURED) is None
+    assert rate_of(UNMEASURED, "linf") is None
+
+
+def test_rates_of_other_norms_are_not_claimed():
+    assert not any(rate_of(name, norm) for name in RAISED for norm in ("l2", "l1", "l0"))

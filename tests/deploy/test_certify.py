@@ -189,6 +189,7 @@ def test_json_holds_every_field():
     found = only(dense([[1, -1]])).to_json()
     assert found["population"] == "p"
     assert {"u_low", "u_high", "v_low", "v_high", "positive_clip", "negative_rail"} < set(found)
+    assert isinstance(found["margins"], dict)
     assert set(found["margins"]) == {"u_wrap", "positive_clip", "negative_rail"}
 
 

@@ -8,7 +8,7 @@ from spikeproof.audit.report.plots import curve_plot, rate_plot
 
 @pytest.fixture
 def curve(finished):
-    return curve_plot(finished["curve"], epsilon=8 / 255)
+    return curve_plot(finished)
 
 
 def test_plot_is_well_formed_and_scales(curve):
@@ -28,6 +28,14 @@ def test_plot_takes_its_colours_from_the_page(curve):
 def test_plot_names_axes_and_models(curve):
     texts = "".join(ET.fromstring(curve).itertext())
     assert all(word in texts for word in ("float network", "simulated chip", "levels of 255"))
+
+
+def test_plot_of_another_norm_shows_radii(finished):
+    points = [{**point, "epsilon": 10 * point["epsilon"]} for point in finished["curve"]]
+    drawn = curve_plot({**finished, "norm": "l2", "epsilon": 0.3, "curve": points})
+    texts = "".join(ET.fromstring(drawn).itertext())
+    assert "radius of the l2 ball" in texts
+    assert f"{points[-1]['epsilon']:.3g}" in texts
 
 
 def test_rate_plot_names_layers_of_either_model(finished):
