@@ -40,7 +40,8 @@ def ball(audit: Mapping[str, Any]) -> str:
     if norm == "linf":
         return f"±{epsilon_text(epsilon)} a {place(audit)}"
     if norm == "l0":
-        return f"any change of {epsilon:.0f} {place(audit)}s"
+        # Of frames too: a pixel counts once, in whatever channels and steps it changes.
+        return f"changes of at most {epsilon:.0f} pixel{'s' if epsilon != 1 else ''}"
     return f"an {norm} ball of radius {epsilon:.4g}"
 
 

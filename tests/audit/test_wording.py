@@ -1,6 +1,7 @@
 import pytest
 
 from spikeproof.audit.wording import (
+    ball,
     bounds,
     epsilon_text,
     estimate,
@@ -32,6 +33,20 @@ from spikeproof.audit.wording import (
 )
 def test_numbers_are_written_for_people(text, wanted):
     assert text == wanted
+
+
+@pytest.mark.parametrize(
+    ("norm", "epsilon", "context", "wanted"),
+    [
+        ("linf", 8 / 255, {}, "±8/255 a pixel"),
+        ("linf", 8 / 255, {"frames": {}}, "±8/255 a cell"),
+        ("l2", 0.5, {}, "an l2 ball of radius 0.5"),
+        ("l0", 1.0, {}, "changes of at most 1 pixel"),
+        ("l0", 8.0, {"frames": {}}, "changes of at most 8 pixels"),
+    ],
+)
+def test_ball_is_named_in_the_unit_of_its_norm(norm, epsilon, context, wanted):
+    assert ball({"norm": norm, "epsilon": epsilon, "context": context}) == wanted
 
 
 def test_flat_names_the_way_to_each_value():
