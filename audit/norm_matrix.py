@@ -123,7 +123,9 @@ class NormMatrix:
         clean = {name: self._clean(target) for name, target in self.targets.items()}
         reference = next(iter(self.targets))
         epsilons = {
-            norm: self.config.epsilons.get(norm) or self._calibrated(norm, clean[reference])
+            norm: self.config.epsilons[norm]
+            if norm in self.config.epsilons
+            else self._calibrated(norm, clean[reference])
             for norm in self.config.norms
         }
         right: dict[str, dict[str, Right]] = {n: {CLEAN: c} for n, c in clean.items()}

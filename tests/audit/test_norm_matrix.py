@@ -128,3 +128,10 @@ def test_a_reference_that_nothing_breaks_is_refused(samples):
 def test_impossible_questions_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         NormMatrixConfig(**options)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_radius_of_nothing_is_a_radius(samples, norm):
+    found = matrix(samples, {"a": brighter(0.1)}, norms=(norm,), epsilons={norm: 0.0}).measure()
+    assert found["epsilons"] == {norm: 0.0}
+    assert found["right"]["a"][norm] == found["right"]["a"][CLEAN]
