@@ -52,21 +52,29 @@ def sponge(asked: Asked, *, confidence: float) -> dict[str, Any]:
     found = [_of_batch(asked, batch) for batch in asked.batches()]
     clean, *sponges = (_joined(parts) for parts in zip(*found, strict=True))
     program = asked.chip.program
+    ratios = [_times(work.synops, clean.synops) for work in sponges]
     return {
         "synops": float(clean.synops.mean()),
         "spikes": float(clean.spikes.mean()),
         "latency_seconds": _latency(program, clean, asked.steps),
         **{
             name: {
-                "synops_ratio": asdict(mean_of(work.synops / clean.synops, confidence=confidence)),
-                "largest_ratio": float((work.synops / clean.synops).max()),
+                "synops_ratio": asdict(mean_of(ratio, confidence=confidence)),
+                "largest_ratio": float(ratio.max()),
                 "spikes": float(work.spikes.mean()),
                 "changed": float((work.answers != clean.answers).mean()),
                 "latency_seconds": _latency(program, work, asked.steps),
             }
-            for name, work in zip(SPONGES, sponges, strict=True)
+            for name, work, ratio in zip(SPONGES, sponges, ratios, strict=True)
         },
     }
+
+
+def _times(
+    synops: Float[np.ndarray, " N"], of_clean: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """How many times as much; no operation counts as one, as a black image may need none."""
+    return np.maximum(synops, 1.0) / np.maximum(of_clean, 1.0)
 
 
 def _of_batch(asked: Asked, batch: Batch) -> tuple[Work, ...]:

@@ -1,5 +1,7 @@
 """Sponges: work counted as telemetry counts it, driven up as far as is known by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from spikeproof.audit.chip.sponge import reached, sent, sponge, synops, work
 from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.telemetry import telemetry
-from spikeproof.tests.audit.chip.conftest import GREY, STEPS, planted
+from spikeproof.tests.audit.chip.conftest import GREY, STEPS, grey, planted
 from spikeproof.tests.sim.programs import classifier
 
 SILENT = planted(weight=1, vth=4 * (GREY + 10) * 1)
@@ -58,3 +60,11 @@ def test_sponge_that_keeps_the_answer_keeps_it(ask):
 def test_no_ball_no_sponge(ask):
     told = sponge(ask(SILENT, levels=0), confidence=0.95)
     assert told["free"]["synops_ratio"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_image_that_needs_no_work_has_a_ratio(ask):
+    """Black pixels and a silent neuron: nothing is sent, and nothing over nothing is no number."""
+    black = replace(grey(), images=np.zeros((3, 1, 2, 2), np.uint8))
+    told = sponge(ask(SILENT, samples=black), confidence=0.95)
+    assert told["synops"] == 0.0
+    assert told["free"]["synops_ratio"]["value"] == STEPS * 4
