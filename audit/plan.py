@@ -18,6 +18,7 @@ from ..core.errors import ConfigError
 from ..core.progress import Tracker
 from ..core.record import versions
 from ..sim.classifier import TwinClassifier
+from ..sim.faults import check_width
 from .cells import controls, estimators, members, second_looks
 from .chip.asked import CLIMB, Asked
 from .chip.questions import chip_only
@@ -54,7 +55,9 @@ class Plan:
 
     Raises:
         ConfigError: If there are more shards than samples, the suite changes events and the
-            samples are images, or chip-only questions are asked of something else.
+            samples are images, or chip-only questions are asked of something else, of fewer than
+            two samples, or in a norm whose balls they do not search.
+        RangeError: If they are asked of a chip whose weights are wider than a byte.
     """
 
     config: AuditConfig
@@ -74,12 +77,7 @@ class Plan:
         if self.config.attacks.needs_frames:
             self.config.threat.require_cells()
         if self.config.chip_questions:
-            self._chip()
-            if not CLIMB.searches(self.config.norm):
-                raise ConfigError(
-                    f"expected another norm than {self.config.norm} for chip-only questions, which "
-                    f"{CLIMB.name} answers; leave them out"
-                )
+            self._check_questions()
 
     @classmethod
     def of(
@@ -232,6 +230,21 @@ class Plan:
             device=self.device,
         )
         return chip_only(asked, confidence=config.confidence)
+
+    def _check_questions(self) -> None:
+        """Refuses chip-only questions before the audit that nothing could answer after it."""
+        check_width(self._chip().program)
+        asked = min(self.config.chip_questions, len(self.samples))
+        if asked < 2:
+            raise ConfigError(
+                f"expected chip-only questions of at least 2 samples, for intervals, got {asked}; "
+                "ask more, or none"
+            )
+        if not CLIMB.searches(self.config.norm):
+            raise ConfigError(
+                f"expected another norm than {self.config.norm} for chip-only questions, which "
+                f"{CLIMB.name} answers; leave them out"
+            )
 
     def _chip(self) -> TwinClassifier:
         chip = self.targets[SIDES[1]]

@@ -13,6 +13,7 @@ from .program import Program, Synapse
 
 BITS = 8
 """Of a stored weight, in two's complement."""
+HALF = 1 << (BITS - 1)
 
 
 def flipped(program: Program, *, rate: float, seed: int, draw: int) -> Program:
@@ -31,6 +32,7 @@ def flipped(program: Program, *, rate: float, seed: int, draw: int) -> Program:
         RangeError: If a weight is wider than a byte.
     """
     _check_rate(rate)
+    check_width(program)
     synapses = tuple(
         replace(synapse, weight=_flipped(synapse, rate, generator(seed, "flips", draw, number)))
         for number, synapse in enumerate(program.synapses)
@@ -38,19 +40,27 @@ def flipped(program: Program, *, rate: float, seed: int, draw: int) -> Program:
     return replace(program, synapses=synapses)
 
 
+def check_width(program: Program) -> None:
+    """Refuses weights that no byte holds.
+
+    Raises:
+        RangeError: Naming the synapse.
+    """
+    for synapse in program.synapses:
+        low, high = int(synapse.weight.min(initial=0)), int(synapse.weight.max(initial=0))
+        if low < -HALF or high >= HALF:
+            raise RangeError(
+                f"expected weights of synapse {synapse.label} in {-HALF}..{HALF - 1}, got "
+                f"{low}..{high}; bits flip in weights of a byte"
+            )
+
+
 def _flipped(synapse: Synapse, rate: float, draws: np.random.Generator) -> Int[np.ndarray, "..."]:
     weight = synapse.weight.astype(np.int32)
-    half = 1 << (BITS - 1)
-    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
-    if low < -half or high >= half:
-        raise RangeError(
-            f"expected weights of synapse {synapse.label} in {-half}..{half - 1}, got "
-            f"{low}..{high}; bits flip in weights of a byte"
-        )
     for bit in range(BITS):
         is_hit = draws.random(weight.shape, dtype=np.float32) < rate
         weight = weight ^ (is_hit.astype(np.int32) << bit)
-    return ((weight + half) & (2 * half - 1)) - half
+    return ((weight + HALF) & (2 * HALF - 1)) - HALF
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,8 +12,9 @@ from spikeproof.audit.report import render
 from spikeproof.audit.report.plain import comma_separated, markdown
 from spikeproof.audit.schema import SCHEMA
 from spikeproof.audit.validate import run
-from spikeproof.core.errors import ConfigError
+from spikeproof.core.errors import ConfigError, RangeError
 from spikeproof.sim.classifier import TwinClassifier
+from spikeproof.tests.audit.chip.conftest import planted
 from spikeproof.tests.sim.programs import classifier
 
 
@@ -66,6 +67,16 @@ def test_nothing_is_asked_by_default(plan):
 def test_what_is_no_chip_is_refused(plan):
     with pytest.raises(ConfigError, match="expected the integers of a chip for chip-only"):
         plan(2, FunctionTarget(toy, name="toy"))
+
+
+def test_one_sample_is_refused_before_the_audit(plan):
+    with pytest.raises(ConfigError, match="questions of at least 2 samples, .* got 1; ask more"):
+        plan(1)
+
+
+def test_weights_wider_than_a_byte_are_refused_before_the_audit(plan):
+    with pytest.raises(RangeError, match=r"expected weights of synapse .* in -128\.\.127"):
+        plan(2, TwinClassifier(planted(weight=200)))
 
 
 def test_less_than_nothing_is_refused():
