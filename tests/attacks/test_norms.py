@@ -95,6 +95,17 @@ def test_attacks_off_the_lattice_stay_inside_ball_and_range(linear, images, norm
     assert 0 <= found.min() <= found.max() <= 1
 
 
+@pytest.mark.parametrize(("norm", "attack"), CASES)
+def test_a_sample_gets_alone_what_it_gets_in_a_batch(linear, images, norm, attack):
+    threat, keys = ThreatModel(epsilon=RADII[norm], norm=norm), torch.arange(len(images))
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    together = attack(linear[1], images, labels, threat=threat, keys=keys, seed=0).images
+    alone = slice(3, 4)
+    given = images[alone], labels[alone]
+    found = attack(linear[1], *given, threat=threat, keys=keys[alone], seed=0).images
+    assert torch.equal(found, together[alone])
+
+
 @pytest.mark.parametrize("norm", RADII)
 def test_larger_balls_hold_larger_losses(linear, images, norm):
     attack = SEARCHING[norm][0]
