@@ -32,7 +32,7 @@ class Run:
 
     spikes: dict[str, Float[Tensor, "T N *shape"]] = field(default_factory=dict)
     registers: dict[str, Registers] = field(default_factory=dict)
-    activations: dict[str, Float[Tensor, "t N *shape"]] = field(default_factory=dict)
+    activations: dict[str, Float[Tensor, "t N ..."]] = field(default_factory=dict)
     reading: Float[Tensor, "N K"] | None = None
 
 

@@ -44,6 +44,7 @@ def of_page(path: Path) -> str:
         command.group(0) if command else "",
         "" if said.endswith("```") else said,
         table.group(0).rstrip() if table else "",
+        _picture(path.with_suffix(".svg")),
         _numbers(path.with_suffix(".json")),
     )
     return "\n\n".join(part for part in parts if part)
@@ -53,6 +54,11 @@ def of_numbers(path: Path) -> str:
     """A record that no page explains: what it says of itself."""
     what = json.loads(path.read_text(encoding="utf-8")).get("what", "")
     return "\n\n".join(part for part in (f"## {path.stem}", what, _numbers(path)) if part)
+
+
+def _picture(path: Path) -> str:
+    """A page's figure, where it has one."""
+    return f"![{path.stem}]({path.name})" if path.exists() else ""
 
 
 def _numbers(path: Path) -> str:

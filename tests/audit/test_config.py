@@ -17,7 +17,7 @@ from spikeproof.core.errors import ConfigError
             {"norm": "l2", "suite": "paper"},
             "expected the norm linf for the suite 'paper', which is as published, got 'l2'",
         ),
-        ({"norm": "l0", "suite": "full", "epsilon": 2.0}, "got 'full' without; choose quick"),
+        ({"norm": "l0", "suite": "events", "epsilon": 2.0}, "got 'events' without; choose quick"),
         ({"lattice": False}, "a chip takes 8-bit images only"),
         ({"epsilon": 8.0}, r"expected epsilon in 0\.\.1, got 8\.0"),
         ({"epsilon": 0.001}, "no pixel could change"),
