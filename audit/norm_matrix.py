@@ -18,7 +18,6 @@ from jaxtyping import Bool
 
 from ..attacks.attack import Attack
 from ..attacks.lattice import LEVELS, LINF, PIXELS, Cells, ThreatModel
-from ..attacks.loss import is_fooled
 from ..attacks.norms import NORMS
 from ..attacks.suite import PUBLISHED_ESTIMATORS, attack_named, crossed, usable
 from ..attacks.target import Target
@@ -154,12 +153,7 @@ class NormMatrix:
         }
 
     def _clean(self, target: Target) -> Right:
-        found = []
-        for batch in self.samples.batches(self.config.batch_size, device=self.device):
-            with torch.no_grad():
-                fooled = is_fooled(target(batch.images), batch.labels)
-            found.append((~fooled)[: batch.count].cpu().numpy())
-        return np.concatenate(found)
+        return self.samples.right(target, size=self.config.batch_size, device=self.device)
 
     def _cascade(self, target: Target, norm: str, epsilon: float) -> Cascade:
         return Cascade(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -111,10 +111,11 @@ class Plan:
             ConfigError: As the plan itself.
             DataError: If there are fewer images than samples, or images and labels do not fit.
         """
+        samples = Samples.of(images, labels, wanted=config.samples)
         return cls(
-            config=config,
+            config=_with_distinct_radii(config, samples),
             targets={"float": float_target, "hardware": hardware_target},
-            samples=Samples.of(images, labels, wanted=config.samples),
+            samples=samples,
             device=torch.device(device),
             sources=sources or {},
             stages=stages or {},
@@ -273,3 +274,10 @@ def _digest(samples: Samples) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _with_distinct_radii(config: AuditConfig, samples: Samples) -> AuditConfig:
+    """Without levels of the curve whose ball is that of a level before: l0 counts whole pixels."""
+    radii = [config.threat.wider(level, samples.entries) for level in config.curve]
+    first = [k for k, radius in enumerate(radii) if radius not in radii[:k]]
+    return replace(config, curve=tuple(config.curve[k] for k in first))

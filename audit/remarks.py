@@ -55,8 +55,8 @@ def left_out(config: AuditConfig) -> list[str]:
     if not names:
         return []
     return [
-        f"Of the suite {config.suite}, {', '.join(names)} do not search {config.norm} balls and "
-        "were left out: what is left is weaker than the suite is in linf."
+        f"Left out, because they search no {config.norm} balls: {', '.join(names)}. What is left "
+        f"is weaker than the suite {config.suite} is in linf."
     ]
 
 

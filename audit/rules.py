@@ -171,9 +171,10 @@ RULES = (
         name="large_epsilon",
         threshold=LEFTOVER,
         measure=_large_epsilon,
-        meaning="Share of samples that stand at 128/255 or more beyond what any classifier can "
-        "keep: there all images can become one grey image, which only the largest class "
-        "survives; at 255/255 none can. Above 2 %, the attack fails, not the threat.",
+        meaning="Share of samples that stand at 128/255 or more (in other norms in the ball that "
+        "holds such changes) beyond what any classifier can keep: there all images can become one "
+        "grey image, which only the largest class survives; at 255/255 none can. Above 2 %, the "
+        "attack fails, not the threat.",
     ),
     Rule(
         name="rises_with_epsilon",

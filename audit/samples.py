@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..attacks.attack import Attack
 from ..attacks.lattice import LEVELS, ThreatModel, snap
+from ..attacks.loss import is_fooled
 from ..attacks.target import Target
 from ..attacks.trial import Attempt
 from ..core.errors import DataError
@@ -148,6 +149,15 @@ class Samples:
             keys=torch.from_numpy(self.keys[padded]).to(device),
             count=len(rows),
         )
+
+    def right(self, target: Target, *, size: int, device: torch.device) -> Bool[np.ndarray, " N"]:
+        """Which a model gets right without an attack, shown in batches of `size`."""
+        found = []
+        for batch in self.batches(size, device=device):
+            with torch.no_grad():
+                fooled = is_fooled(target(batch.images), batch.labels)
+            found.append((~fooled)[: batch.count].cpu().numpy())
+        return np.concatenate(found)
 
     def batches(self, size: int, *, device: torch.device) -> Iterator[Batch]:
         """All samples in order, in padded batches."""

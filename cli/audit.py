@@ -10,9 +10,11 @@ from ..core.errors import ConfigError
 from .options import (
     Data,
     Device,
+    Engine,
     Epsilon,
     Json,
     Seed,
+    Shards,
     check_suffix,
     full_float_device,
     radius,
@@ -52,7 +54,7 @@ def audit(
     ] = 0,
     batch_size: Annotated[int, typer.Option(help="Every batch is padded to it.")] = 32,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
-    shards: Annotated[int, typer.Option(help="Cuts the samples into so many parts.")] = 1,
+    shards: Shards = 1,
     shard: Annotated[
         int | None, typer.Option(help="Does this part alone, from 0; --resume then collects.")
     ] = None,
@@ -60,9 +62,7 @@ def audit(
         Path | None,
         typer.Option(help="Folder for test recordings as attacks on events left them."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")
-    ] = "local",
+    engine: Engine = "local",
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,

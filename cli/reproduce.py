@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Data, Device, Json, Out, Seed, full_float_device, show
+from .options import Data, Device, Engine, Json, Out, Seed, Shards, full_float_device, show
 from .progress import RichTracker
 
 
@@ -20,10 +20,8 @@ def reproduce(
     resume: Annotated[
         bool, typer.Option("--resume", help="Take what was measured before; networks always are.")
     ] = False,
-    shards: Annotated[int, typer.Option(help="Cuts the samples of audits into so many parts.")] = 1,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")
-    ] = "local",
+    shards: Shards = 1,
+    engine: Engine = "local",
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,

@@ -10,7 +10,6 @@ from jaxtyping import Bool
 
 from ..attacks.attack import Attack
 from ..attacks.lattice import LINF, ThreatModel
-from ..attacks.loss import is_fooled
 from ..attacks.target import Target
 from ..audit.cascade import Cascade
 from ..audit.config import AuditConfig
@@ -120,12 +119,8 @@ class Bench:
 
     def clean(self, target: Target) -> Bool[np.ndarray, " N"]:
         """Which samples are right without an attack."""
-        right = []
-        for batch in self.samples.batches(self.scale.batch, device=torch.device(self.store.device)):
-            with torch.no_grad():
-                fooled = is_fooled(target(batch.images), batch.labels)
-            right.append((~fooled)[: batch.count].cpu().numpy())
-        return np.concatenate(right)
+        device = torch.device(self.store.device)
+        return self.samples.right(target, size=self.scale.batch, device=device)
 
     def both(
         self, name: str, deployed: Deployed, asked: dict[str, Any], measure: Callable[[Target], Any]

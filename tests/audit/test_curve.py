@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from spikeproof.attacks.lattice import ThreatModel
+from spikeproof.audit.config import AuditConfig
 from spikeproof.audit.curve import unbroken
+from spikeproof.audit.plan import Plan
 
 CPU = torch.device("cpu")
 
@@ -55,3 +57,18 @@ def test_curve_attacks_only_what_stands(float_toy, samples):
     float_toy.calls.clear()
     stand(float_toy, samples, 255)
     assert len(float_toy.calls) == once
+
+
+@pytest.mark.parametrize(
+    ("norm", "levels"), [("linf", (0, 1, 2, 64, 128, 255)), ("l0", (0, 64, 128, 255))]
+)
+def test_curve_measures_no_ball_twice(float_toy, samples, norm, levels):
+    """Of four pixels, levels 1 and 2 of 255 are none."""
+    plan = Plan.of(
+        AuditConfig(norm=norm, epsilon=1.0, curve=(0, 1, 2, 64, 128, 255)),
+        float_target=float_toy,
+        hardware_target=float_toy,
+        images=np.zeros((3, 1, 2, 2), np.uint8),
+        labels=samples.labels[:3],
+    )
+    assert plan.config.curve == levels

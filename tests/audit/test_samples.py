@@ -52,3 +52,9 @@ def test_no_samples_are_refused(samples):
 def test_repeated_samples_are_refused(samples):
     with pytest.raises(DataError, match="each sample once"):
         Samples(images=samples.images, labels=samples.labels, keys=samples.keys * 0)
+
+
+def test_right_is_what_the_model_answers_rightly(samples, float_toy):
+    bright = samples.images[:, 0, 0, 0] > 127.5
+    found = samples.right(float_toy, size=8, device=CPU)
+    assert np.array_equal(found, bright == (samples.labels == 1))
