@@ -100,11 +100,15 @@ class ThreatModel:
             )
 
     def _check_epsilon(self) -> None:
-        highest = 1 if self.norm == LINF else math.inf
-        if not (0 <= self.epsilon <= highest and math.isfinite(self.epsilon)):
+        if self.norm == LINF and not 0 <= self.epsilon <= 1:
             raise ConfigError(
-                f"expected epsilon in 0..{highest}, got {self.epsilon}; "
+                f"expected epsilon in 0..1, got {self.epsilon}; "
                 "give it in input units, 8 levels of 255 as 8/255"
+            )
+        if not (self.epsilon >= 0 and math.isfinite(self.epsilon)):
+            raise ConfigError(
+                f"expected a finite epsilon of 0 or more in {self.norm}, got {self.epsilon}; "
+                "give it in the norm's unit"
             )
         if self.norm == PIXELS and self.epsilon != round(self.epsilon):
             raise ConfigError(

@@ -31,8 +31,9 @@ SHARES = (
 class SparseRS(Attack):
     """ε pixels of random places and colours, exchanged where that raises max_{k≠y} z_k − z_y.
 
-    Colours are corners of the range in all channels. The schedule is stretched to the number of
-    queries. `steps` counts queries after the start.
+    Colours are corners of the range in all channels; where too few places are left to exchange
+    with, changed pixels get new ones. The schedule is stretched to the number of queries. `steps`
+    counts queries after the start.
     """
 
     step_size: None = field(default=None, init=False)
@@ -51,8 +52,8 @@ class SparseRS(Attack):
         for step in range(self.steps):
             if trial.is_over or not chosen:
                 return
-            count = min(exchanged(step, self.steps, chosen), pixels - chosen)
-            swapped = _swapped(order, chosen, count, draws)
+            count = exchanged(step, self.steps, chosen)
+            swapped = _swapped(order, chosen, min(count, pixels - chosen), draws)
             fresh = threat.top * _corners(draws, images, count)
             painted = colours.scatter(2, _wide(swapped[:, :count], images), fresh)
             found = trial.judge(_painted(images, swapped[:, :chosen], painted), loss=margin)

@@ -55,3 +55,18 @@ def test_sparse_rs_takes_balls_of_no_and_of_all_pixels(epsilon):
         seed=0,
     )
     assert ((found.images != images).flatten(1).sum(1) <= epsilon).all()
+
+
+def test_where_no_place_is_left_to_exchange_with_pixels_get_new_colours():
+    def logits(x):
+        return torch.stack([torch.zeros(len(x)), x.detach().flatten(1).sum(1) - 36], dim=1)
+
+    found = SparseRS(name="r", steps=300)(
+        FunctionTarget(logits, name="sum"),
+        torch.zeros(3, 1, 6, 6),
+        LABELS,
+        threat=ThreatModel(epsilon=36.0, norm="l0"),
+        keys=torch.arange(3),
+        seed=0,
+    )
+    assert (found.images.flatten(1).sum(1) > 33).all()

@@ -23,7 +23,7 @@ def processes_naming(folder):
     return found
 
 
-def wait_until(claim, seconds=60):
+def wait_until(claim, seconds=180):
     deadline = time.monotonic() + seconds
     while not claim() and time.monotonic() < deadline:
         time.sleep(0.05)

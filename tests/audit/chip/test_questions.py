@@ -87,9 +87,8 @@ def test_less_than_nothing_is_refused():
 def test_reports_tell_every_question(audit):
     found = audit["chip_only"]
     page, text, lines = render(audit), markdown(audit), comma_separated(audit)
-    for heading in ("What only a chip can be asked",):
-        assert heading in page
-        assert heading in text
+    assert "What only a chip can be asked" in page
+    assert "What only a chip can be asked" in text
     for row in found["registers"]:
         assert f">{row['reached']}<" in page
         assert (
