@@ -25,6 +25,7 @@ from .config import AuditConfig
 from .ledger import CLEAN, PROBE, SEARCH, SIDES, WIDTHS, rows
 from .probe import changes, misled
 from .samples import Batch
+from .steady import steady_logits
 
 CORNERS = "corners"
 FEW_STEPS = "pgd3-scaled"
@@ -43,8 +44,8 @@ class Bench:
     seed: int
 
     def clean(self, batch: Batch, *, side: str) -> pa.Table:
-        """Rows of a batch without an attack."""
-        logits = _logits(self.targets[side], batch.images)
+        """Rows of a batch without an attack, on a model that says the same twice."""
+        logits = steady_logits(self.targets[side], batch.images)
         kept = slice(batch.count)
         return rows(
             batch.count,
