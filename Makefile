@@ -28,8 +28,10 @@ AT_LEAST_3_11 := import sys; sys.exit(sys.version_info < (3, 11))
 demo: setup
 	$(BIN)/spikeproof demo --out runs/demo
 
+# Every shape and type is checked at run time, which doubles what tests cost.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --jaxtyping-packages=spikeproof,beartype.beartype \
+	  -m "not slow and not gpu"
 
 check: setup
 	$(BIN)/ruff format --check .
