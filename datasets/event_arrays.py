@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from ..core.errors import DataError, FormatError
+from ..core.files import atomic_path
 from .bounded import check_size, reading
 from .events import MAX_EVENTS, Recording, make_events
 
@@ -42,10 +44,26 @@ def read_event_array(path: Path, *, height: int, width: int) -> Recording:
     values = np.array(rows, dtype=np.float64)
     values[:, 3] *= MILLISECOND
     lowest, limits = values.min(axis=0, initial=0), (2**16, 2**16, 2, 2**53)
-    if not np.isfinite(values).all() or (lowest < 0).any() or (values >= limits).any():
+    is_lawful = np.isfinite(values).all() and (lowest >= 0).all() and (values < limits).all()
+    if not is_lawful or (values[:, :3] % 1).any():
         raise DataError(
-            f"expected columns and rows in 0..65535, polarities 0 or 1 and times from 0 on in "
+            f"expected whole columns and rows in 0..65535, polarities 0 or 1, times from 0 on in "
             f"{path}, got up to {values.max(axis=0).tolist()} from {lowest.tolist()}; convert them"
         )
     x, y, p, t = values.astype(np.int64).T
     return Recording(events=make_events(t, x, y, p), height=height, width=width, source=str(path))
+
+
+def write_event_array(path: Path, recording: Recording) -> None:
+    """Writes what `read_event_array` reads, as tonic does, whole or not at all."""
+    events = recording.events
+    rows = np.stack([events[name].astype(np.float64) for name in FIELDS], axis=1)
+    rows[:, 3] = milliseconds(events["t"])
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+
+
+def milliseconds(t: Int64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    """Times that give back the microseconds when they are multiplied and cut, as readers do."""
+    times = t / MILLISECOND
+    return np.where(times * MILLISECOND < t, np.nextafter(times, np.inf), times)

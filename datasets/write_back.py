@@ -12,6 +12,7 @@ from ..core.errors import ConfigError, DataError
 from .aedat2 import write_aedat2
 from .aedat4 import write_aedat4
 from .bin_events import write_bin
+from .event_arrays import write_event_array
 from .events import EVENT, Recording
 from .frames import FrameConfig, bin_edges, cells_of_events, to_frames
 
@@ -240,5 +241,6 @@ WRITERS: dict[str, Callable[[Path, Recording], None]] = {
     ".bin": write_bin,
     ".aedat": write_aedat2,
     ".aedat4": lambda path, recording: write_aedat4(path, recording, camera=CAMERA),
+    ".npy": write_event_array,
 }
 """By ending of the name; what they write, `recordings.READERS` read."""

@@ -12,6 +12,7 @@ from spikeproof.datasets.changed_sets import (
     samples_to_test,
     write_changed_set,
 )
+from spikeproof.datasets.event_arrays import write_event_array
 from spikeproof.datasets.event_data import FINDERS
 from spikeproof.datasets.events import Recording, make_events
 from spikeproof.datasets.frame_cache import frames_of
@@ -108,10 +109,25 @@ def test_training_files_are_linked_and_other_test_files_left_out(digits, tmp_pat
     assert (tmp_path / "out" / "Test" / "7" / "00002.bin").is_file()
 
 
-def test_formats_that_are_only_read_are_refused(tmp_path):
+@pytest.fixture
+def gestures(tmp_path, rng):
+    """DVS128 Gesture's layout: a recording to train with, one to test."""
     for part in ("ibmGestureTrain", "ibmGestureTest"):
-        path = tmp_path / part / "user01_led" / "3.npy"
+        path = tmp_path / "set" / part / "user01_led" / "3.npy"
         path.parent.mkdir(parents=True)
-        np.save(path, np.zeros((4, 4)))
+        write_event_array(path, noise(rng, side=128, span=30_001, count=900))
+    return tmp_path / "set"
+
+
+def test_changed_gestures_show_the_frames(gestures, tmp_path):
+    _, _, wanted, read = rewritten("dvs-gesture", gestures, tmp_path / "out", (0,))
+    np.testing.assert_array_equal(read[0], wanted[0])
+
+
+def test_formats_that_are_only_read_are_refused(tmp_path):
+    for number in (1, 9):
+        path = tmp_path / "cat" / f"cifar10_cat_{number}.npz"
+        path.parent.mkdir(exist_ok=True)
+        np.savez(path, frames=np.zeros((3, 2, 8, 8), np.uint8))
     with pytest.raises(ConfigError, match=r"expected recordings that end in .bin, .aedat, .aedat4"):
-        check_changeable(FINDERS["dvs-gesture"](tmp_path))
+        check_changeable(FINDERS["cifar10-dvs"](tmp_path))

@@ -203,9 +203,10 @@ def test_arrays_of_something_else_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 5)))
     with pytest.raises(DataError, match=r"expected numbers \[N, 4\]"):
         read_recording(tmp_path / "a.npy")
-    np.save(tmp_path / "a.npy", np.array([[1, 1, 2, 1.0]]))
-    with pytest.raises(DataError, match="polarities 0 or 1"):
-        read_recording(tmp_path / "a.npy")
+    for row in ([1, 1, 2, 1.0], [1.5, 1, 1, 1.0], [1, -1, 1, 1.0], [1, 1, 1, np.nan]):
+        np.save(tmp_path / "a.npy", np.array([row]))
+        with pytest.raises(DataError, match="expected whole columns and rows in 0..65535"):
+            read_recording(tmp_path / "a.npy")
 
 
 def test_files_beyond_the_bound_are_refused_unread(tmp_path):

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spikeproof.core.errors import ConfigError, DataError
 from spikeproof.datasets.bin_events import write_bin
+from spikeproof.datasets.event_arrays import milliseconds
 from spikeproof.datasets.events import Recording, check, make_events
 from spikeproof.datasets.frames import FrameConfig, to_frames
 from spikeproof.datasets.recordings import Sensor, read_recording
@@ -143,7 +146,9 @@ def test_events_without_room_are_refused(rng):
         recording_of(frames, original, BY_TIME, refractory=0)
 
 
-@pytest.mark.parametrize(("ending", "side"), [(".bin", 34), (".aedat", 128), (".aedat4", 34)])
+@pytest.mark.parametrize(
+    ("ending", "side"), [(".bin", 34), (".aedat", 128), (".aedat4", 34), (".npy", 128)]
+)
 def test_files_are_read_again_as_they_were_written(rng, tmp_path, ending, side):
     if ending == ".aedat4":
         pytest.importorskip("dv_processing")
@@ -153,6 +158,12 @@ def test_files_are_read_again_as_they_were_written(rng, tmp_path, ending, side):
     read, left_out = read_recording(path, sensor=Sensor(height=side, width=side))
     np.testing.assert_array_equal(read.events, original.events)
     assert left_out == {}
+
+
+@given(st.integers(0, 2**40))
+def test_milliseconds_keep_every_microsecond(t):
+    times = milliseconds(np.array([t]))
+    assert (times * 1000).astype(np.int64).tolist() == [t]
 
 
 def test_what_bin_files_cannot_hold_is_refused(rng, tmp_path):
