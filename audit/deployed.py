@@ -30,7 +30,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import FINETUNING, FRAMES, SIMULATED, TRAINED_ON
+from .remarks import FINETUNING, FRAMES, LEFT_OUT, SIMULATED, TRAINED_ON
 from .samples import Samples
 
 
@@ -122,6 +122,7 @@ def data_context(data: ImageData, frames: FrameConfig | None = None) -> dict[str
     """What an audit writes down about its data, and about how recordings became frames."""
     found: dict[str, Any] = {"data": data.name, "data_sha256": fingerprint(data)}
     found |= {SIMULATED: True} if data.is_simulated else {}
+    found |= {LEFT_OUT: dict(data.left_out)} if data.left_out else {}
     return found if frames is None else {**found, FRAMES: frames.to_dict()}
 
 

@@ -21,7 +21,7 @@ from ..datasets.changed_sets import (
     samples_to_test,
     write_changed_set,
 )
-from ..datasets.event_data import FINDERS
+from ..datasets.event_data import FINDERS, find_recordings
 from ..datasets.frame_cache import frames_of
 from ..datasets.frames import FrameConfig
 from ..datasets.recording_sets import RecordingSet
@@ -71,8 +71,22 @@ class Written:
     refused: Mapping[str, str]
 
 
-def origin(spec: str, frames: FrameConfig | None, config: AuditConfig, out: Path) -> Origin:
+def origin(
+    spec: str,
+    frames: FrameConfig | None,
+    config: AuditConfig,
+    out: Path,
+    *,
+    mend: bool = False,
+) -> Origin:
     """The recordings behind a data SPEC, before the audit: what cannot be written is refused.
+
+    Args:
+        spec: Of the audited data.
+        frames: How recordings become frames; None of images.
+        config: Of the audit.
+        out: Where they will be written.
+        mend: Whether damaged ones were mended.
 
     Raises:
         ConfigError: If the suite changes no events, the data are images or cannot be written, their
@@ -93,7 +107,7 @@ def origin(spec: str, frames: FrameConfig | None, config: AuditConfig, out: Path
             "events, which shift where their number changes; train with --set frame_binning=time"
         )
     check_replaceable(out, MANIFEST)
-    found = FINDERS[source.kind](source.path)
+    found = find_recordings(source.kind, source.path, mend=mend)
     check_changeable(found)
     return Origin(kind=source.kind, folder=source.path, found=found, frames=frames)
 
@@ -168,8 +182,7 @@ class _Samples:
         frames = stack.reshape(config.steps, -1, *stack.shape[1:])
         refused = self._refused[place]
         try:
-            sensor = self._origin.found.sensor
-            changed = changed_sample(self._tests[place], sensor, frames, config)
+            changed = changed_sample(self._origin.found, self._tests[place], frames, config)
         except DataError as error:
             refused[_name(member) or "none"] = str(error)
             return

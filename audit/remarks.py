@@ -7,6 +7,7 @@ from typing import Any
 from ..attacks.suite import suite_named
 from .config import AuditConfig
 from .ledger import SIDES
+from .wording import left_out_text
 
 TRAINED_ON = "training_data_sha256"
 """Key of the context: hash of the data that the network was trained with, where it is known."""
@@ -16,6 +17,9 @@ FRAMES = "frames"
 
 SIMULATED = "simulated"
 """Key of the context: there, and true, where no camera made the recordings."""
+
+LEFT_OUT = "left_out"
+"""Key of the context: by kind, what reading recordings left out or mended, where it did."""
 
 FINETUNING = "finetuning"
 """Key of the context: what was learnt on the chip, where it was fine-tuned."""
@@ -36,7 +40,7 @@ def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         rates: Spike rates of each model on clean images, layer by layer.
     """
     silent = (said for side in SIDES for said in _silent(side, rates[side]))
-    known = (_simulated, _frames, _foreign, _finetuned)
+    known = (_simulated, _frames, _incomplete, _foreign, _finetuned)
     return [*chain.from_iterable(found(context) for found in known), *silent]
 
 
@@ -73,6 +77,11 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
         f"{1 / found['unit']:.4g} of an event.",
         *([] if found["binning"] == "time" else [UNEVEN]),
     ]
+
+
+def _incomplete(context: Mapping[str, Any]) -> list[str]:
+    counts = context.get(LEFT_OUT)
+    return [f"Reading the recordings {left_out_text(counts)}."] if counts else []
 
 
 def _foreign(context: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,12 @@ def estimate(interval: Mapping[str, float]) -> str:
     return f"{percent(interval['value'])} ({low:.1f} to {high:.1f})"
 
 
+def left_out_text(counts: Mapping[str, int]) -> str:
+    """`left out or mended 5 bytes behind the last whole record` of counts by kind."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return f"left out or mended {kinds}"
+
+
 def points(value: float) -> str:
     """`−4.5` of a difference in percentage points."""
     return f"{value:+.1f}".replace("-", MINUS)

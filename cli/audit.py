@@ -13,6 +13,7 @@ from .options import (
     Engine,
     Epsilon,
     Json,
+    Repair,
     Seed,
     Shards,
     check_suffix,
@@ -62,6 +63,7 @@ def audit(
         Path | None,
         typer.Option(help="Folder for test recordings as attacks on events left them."),
     ] = None,
+    repair: Repair = False,
     engine: Engine = "local",
     seed: Seed = 0,
     device: Device = "auto",
@@ -118,9 +120,11 @@ def audit(
     deployed = load_deployed(checkpoint, hardware, device=used)
     frames = deployed.network.config.frames
     config = replace(config, epsilon=radius(epsilon, frames), cells=cells_of(frames))
-    read = load(data, frames=frames, tracker=tracker)
+    read = load(data, frames=frames, mend=repair, tracker=tracker)
     check_data(deployed, read, config)
-    files = None if recordings is None else origin(data, frames, config, recordings)
+    files = None
+    if recordings is not None:
+        files = origin(data, frames, config, recordings, mend=repair)
     apart = load_sources(source, checkpoint, device=used) if source else None
     plan = Plan.of(
         config,

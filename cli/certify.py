@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ConfigError
-from .options import Data, Device, Json, Seed, check_suffix, full_float_device, number, show
+from .options import Data, Device, Json, Repair, Seed, check_suffix, full_float_device, number, show
 from .progress import RichTracker
 
 
@@ -20,6 +20,7 @@ def certify(
     out: Annotated[
         Path | None, typer.Option(help="Also write the result to this .json file.")
     ] = None,
+    repair: Repair = False,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -49,7 +50,7 @@ def certify(
         check_writable(out)
     opened, tracker = read_bundle(bundle), RichTracker()
     frames = frames_of(opened.nir, given=opened.metadata)
-    read = load(data, frames=frames, tracker=tracker)
+    read = load(data, frames=frames, mend=repair, tracker=tracker)
     shown = Samples.of(read.test_images, read.test_labels, wanted=samples)
     found = certify_inputs(
         opened.program, shown.images, shown.labels, epsilons=radii, tracker=tracker

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ConfigError
-from .options import Device, Epsilon, Json, Out, Seed, full_float_device, radius, show
+from .options import Device, Epsilon, Json, Out, Repair, Seed, full_float_device, radius, show
 from .progress import RichTracker
 from .tuning import check_tuning, held_out, tuning_on, tuning_recipe
 
@@ -55,6 +55,7 @@ def deploy(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where fine-tuning stopped.")
     ] = False,
+    repair: Repair = False,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the integers as model.onnx.")
     ] = False,
@@ -124,11 +125,18 @@ def deploy(
             finetune, preset, set_ or [], epsilon=radius(epsilon, frames), seed=seed
         )
         tuning, calibration = tuning_on(
-            data, learnt, out, limit=limit, device=used, resume=resume, frames=frames
+            data,
+            learnt,
+            out,
+            limit=limit,
+            device=used,
+            resume=resume,
+            frames=frames,
+            repair=repair,
         )
     elif calibrate is not None:
         count = max(128, golden, search_samples)
-        calibration = held_out(calibrate, seed=seed, count=count, frames=frames)
+        calibration = held_out(calibrate, seed=seed, count=count, frames=frames, repair=repair)
     report = run(
         DeployConfig(
             chip=chip,

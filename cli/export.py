@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Json, Out, Seed, check_suffix, full_float_device, show
+from .options import Device, Json, Out, Repair, Seed, check_suffix, full_float_device, show
 from .progress import RichTracker
 
 
@@ -15,6 +15,7 @@ def export(
     data: Annotated[str | None, typer.Option(help="Data SPEC to compare on; else noise.")] = None,
     samples: Annotated[int, typer.Option(help="How many images to compare on.", min=1)] = 64,
     onnx: Annotated[Path | None, typer.Option(help="Also write it as this .onnx file.")] = None,
+    repair: Repair = False,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -56,7 +57,7 @@ def export(
         )
         classes: tuple[str, ...] = ()
     else:
-        read = load(data, frames=config.frames, tracker=tracker)
+        read = load(data, frames=config.frames, mend=repair, tracker=tracker)
         found = payloads(config, torch.from_numpy(read.train_images[:samples].copy()))
         images, classes = found.numpy(), read.classes
     report = export_network(

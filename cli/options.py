@@ -11,6 +11,7 @@ from ..core.errors import ConfigError, MissingAbilityError
 
 if TYPE_CHECKING:
     from ..datasets.frames import FrameConfig
+    from ..datasets.image_data import ImageData
 
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -18,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Data = Annotated[str, typer.Option("--data", help="digits, npz:FILE, cifar10:DIR, mnist:DIR, ...")]
 Shards = Annotated[int, typer.Option(help="Cuts the samples of an audit into so many parts.")]
 Engine = Annotated[str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Mend damaged recordings instead of refusing them.")
+]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
 
@@ -47,6 +51,13 @@ Epsilon = Annotated[
 def radius(epsilon: float | None, frames: "FrameConfig | None") -> float:
     """The radius that was asked for, or the usual one of images or of frames."""
     return (8 if frames is None else 1) / 255 if epsilon is None else epsilon
+
+
+def left_out(read: "ImageData") -> list[str]:
+    """A line on what reading recordings left out or mended, where it did."""
+    from ..audit.wording import left_out_text
+
+    return [f"reading the recordings {left_out_text(read.left_out)}"] if read.left_out else []
 
 
 def check_suffix(path: Path, suffix: str) -> None:

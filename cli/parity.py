@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError, NotEqualError
-from .options import Device, Json, Seed, full_float_device, show
+from .options import Device, Json, Repair, Seed, full_float_device, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def parity(
         str | None, typer.Option(help="Data SPEC: its first test samples instead.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds until Lava is killed.", min=1)] = 3600.0,
+    repair: Repair = False,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -43,7 +44,7 @@ def parity(
         raise ConfigError("expected --input or --data, got both; leave one of them out")
     opened = read_bundle(bundle)
     if data is not None:
-        chosen = samples_of(opened, data, samples)
+        chosen = samples_of(opened, data, samples, repair=repair)
     elif images is not None:
         chosen = lattice_samples(opened.program, read_samples(images))[:samples]
     else:
@@ -58,7 +59,7 @@ def parity(
         raise NotEqualError(f"expected the twin to equal Lava, got {report.first}; report this")
 
 
-def samples_of(bundle: "Bundle", spec: str, count: int) -> "np.ndarray":
+def samples_of(bundle: "Bundle", spec: str, count: int, *, repair: bool = False) -> "np.ndarray":
     """The first test samples of a data set, as a deployed network takes them."""
     import numpy as np
 
@@ -66,4 +67,5 @@ def samples_of(bundle: "Bundle", spec: str, count: int) -> "np.ndarray":
     from ..deploy.deployment import frames_of
 
     frames = frames_of(bundle.nir, given=bundle.metadata)
-    return np.array(load(spec, frames=frames, tracker=RichTracker()).test_images[:count])
+    read = load(spec, frames=frames, mend=repair, tracker=RichTracker())
+    return np.array(read.test_images[:count])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ConfigError, SpikeproofError
-from .options import Data, Device, Json, Out, full_float_device, show
+from .options import Data, Device, Json, Out, Repair, full_float_device, left_out, show
 from .progress import RichTracker
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def train(
         Path | None, typer.Option(help="A checkpoint whose weights are trained further.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="First N training and test samples.")] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend damaged recordings instead of refusing them.")
-    ] = False,
+    repair: Repair = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.", min=0)] = None,
     device: Device = "auto",
@@ -81,7 +79,7 @@ def train(
         "last": result.metrics[-1] if result.metrics else None,
         "config": recipe.train.to_dict(),
     }
-    lines = [f"wrote {result.folder} after {result.epochs} epochs"]
+    lines = [*left_out(read), f"wrote {result.folder} after {result.epochs} epochs"]
     lines += [f"{key:22} {value}" for key, value in (result.best or found["last"] or {}).items()]
     show(found, as_json=json, lines=lines)
 

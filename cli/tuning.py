@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 def held_out(
-    spec: str, *, seed: int, count: int = 128, frames: "FrameConfig | None" = None
+    spec: str,
+    *,
+    seed: int,
+    count: int = 128,
+    frames: "FrameConfig | None" = None,
+    repair: bool = False,
 ) -> "Calibration":
     """Samples of a data set's training part; never of its test part."""
     from ..datasets.images import load
     from ..deploy.calibration import held_out as held_out_of
 
-    data = load(spec, frames=frames, tracker=RichTracker())
+    data = load(spec, frames=frames, mend=repair, tracker=RichTracker())
     return held_out_of(data, where=spec, kind=parse_spec(spec).kind, seed=seed, count=count)
 
 
@@ -75,6 +80,7 @@ def tuning_on(
     device: str,
     resume: bool,
     frames: "FrameConfig | None",
+    repair: bool = False,
 ) -> "tuple[Tuning, Calibration]":
     """What fine-tuning learns from, and the samples it holds out, which scales are searched on."""
     from ..datasets.images import load
@@ -82,7 +88,7 @@ def tuning_on(
     from ..deploy.finetune import Tuning
     from ..train.training import parts
 
-    data = load(spec, limit=limit, frames=frames, tracker=RichTracker())
+    data = load(spec, limit=limit, frames=frames, mend=repair, tracker=RichTracker())
     _, held = parts(data, config)
     if held is None:
         raise ConfigError("expected a holdout above 0, got 0; scales and epochs are chosen on it")

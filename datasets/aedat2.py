@@ -7,7 +7,7 @@ from jaxtyping import Int64, UInt32
 
 from ..core.errors import ConfigError, FormatError
 from ..core.files import write_bytes
-from .event_bytes import comment_lines, read_bytes, whole_records
+from .event_bytes import CUT_OFF, comment_lines, read_bytes, whole_records
 from .events import MAX_EVENTS, Recording, make_events
 
 VERSION = "#!AER-DAT2.0"
@@ -57,7 +57,7 @@ def read_aedat2(path: Path, *, truncate: bool = False) -> Recording:
     is_pixel = address <= PIXEL_BITS
     if not is_pixel.all():
         address, t = address[is_pixel], t[is_pixel]
-    left_out = {"special events": int((~is_pixel).sum()), "bytes": rest}
+    left_out = {"special events": int((~is_pixel).sum()), CUT_OFF: rest}
     return Recording(
         events=make_events(t, address >> 1 & 127, address >> 8, ~address & 1),
         height=SIZE,

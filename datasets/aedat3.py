@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import FormatError
-from .event_bytes import comment_lines, read_bytes
+from .event_bytes import CUT_OFF, comment_lines, read_bytes
 from .events import Recording, make_events
 
 VERSION, END = "#!AER-DAT3.1", "#!END-HEADER"
@@ -49,7 +49,9 @@ def read_aedat3(path: Path, *, height: int, width: int, truncate: bool = False) 
             f"expected {VERSION!r} and {END!r} at the start of {path}, got {found!r}; convert it"
         )
     data, times, left_out = [], [], {"invalid events": 0, "other events": 0}
+    end = start
     for packet in _packets(content, start, path, truncate):
+        end += PACKET.size + len(packet.body)
         if packet.kind != POLARITY:
             left_out["other events"] += packet.number
             continue
@@ -58,6 +60,7 @@ def read_aedat3(path: Path, *, height: int, width: int, truncate: bool = False) 
         left_out["invalid events"] += int((~is_valid).sum())
         data.append(words[is_valid])
         times.append(stamps[is_valid] + (packet.overflows << 31))
+    left_out[CUT_OFF] = len(content) - end
     words = np.concatenate([np.empty(0, np.int64), *data])
     t = np.concatenate([np.empty(0, np.int64), *times])
     return Recording(

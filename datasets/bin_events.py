@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.files import write_bytes
-from .event_bytes import read_bytes, whole_records
+from .event_bytes import CUT_OFF, read_bytes, whole_records
 from .events import Recording, make_events
 
 RECORD = 5
@@ -35,7 +35,7 @@ def read_bin(path: Path, *, height: int, width: int, truncate: bool = False) -> 
     t = (high & 127) << 16 | middle << 8 | low
     t += OVERFLOW_TIME * np.cumsum(is_overflow)
     kept = ~is_overflow
-    left_out = {"time overflows": int(is_overflow.sum()), "bytes": rest}
+    left_out = {"time overflows": int(is_overflow.sum()), CUT_OFF: rest}
     return Recording(
         events=make_events(t[kept], x[kept], y[kept], high[kept] >> 7),
         height=height,

@@ -11,7 +11,7 @@ from ..core.errors import ConfigError
 from .events import Recording
 from .frames import FrameConfig
 from .recording_sets import RecordingSet, Source
-from .recordings import Sensor, read_recording
+from .recordings import read_recording
 from .write_back import WRITERS, Changed, recording_of, write_recording
 
 
@@ -35,14 +35,17 @@ def check_changeable(found: RecordingSet) -> None:
 
 
 def changed_sample(
-    source: Source, sensor: Sensor, frames: UInt8[np.ndarray, "T P H W"], config: FrameConfig
+    found: RecordingSet,
+    source: Source,
+    frames: UInt8[np.ndarray, "T P H W"],
+    config: FrameConfig,
 ) -> Changed:
-    """The sample with events that make it show `frames`.
+    """A sample of `found` with events that make it show `frames`.
 
     Raises:
         DataError: If no recording does; or as reading it raises.
     """
-    return recording_of(frames, source.cut(_read(source.path, sensor)), config)
+    return recording_of(frames, source.cut(_read(found, source.path)), config)
 
 
 def write_changed_set(
@@ -65,7 +68,7 @@ def write_changed_set(
         own = {source: changed[source] for source in sources if source in changed}
         if own:
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_recording(target, _replaced(_read(path, found.sensor), own))
+            write_recording(target, _replaced(_read(found, path), own))
         elif any(source.part == "train" for source in sources):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path.resolve())
@@ -96,5 +99,5 @@ def _in_order(
     return sorted(((s, s.bounds(t)) for s in sources), key=lambda placed: placed[1])
 
 
-def _read(path: Path, sensor: Sensor) -> Recording:
-    return read_recording(path, sensor=sensor)[0]
+def _read(found: RecordingSet, path: Path) -> Recording:
+    return read_recording(path, sensor=found.sensor, mend=found.mend)[0]

@@ -8,6 +8,8 @@ from .events import MAX_EVENTS
 
 MAX_HEADER = 2**20
 """Longest text before the first event."""
+CUT_OFF = "bytes behind the last whole record"
+"""What is counted of a truncated file that is mended."""
 
 
 def read_bytes(path: Path, *, record: int) -> bytes:

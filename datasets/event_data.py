@@ -1,7 +1,8 @@
 """Data sets of recordings as stacks of frames, which the rest of the package takes for images."""
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,12 +59,12 @@ def read_events(
         FormatError: If one is damaged.
         MissingAbilityError: If the package that decodes them is not installed.
     """
-    found = FINDERS[kind](folder)
+    found = find_recordings(kind, folder, mend=mend)
     if limit is not None:
         found = _first(found, limit)
     workers = max(1, len(os.sched_getaffinity(0))) if len(found.sources) > 1000 else 1
-    frames = cached_frames(found, config, mend=mend, workers=workers, tracker=tracker).frames
-    stacks = frames_to_stacks(frames)
+    cached = cached_frames(found, config, workers=workers, tracker=tracker)
+    stacks = frames_to_stacks(cached.frames)
     count = sum(source.part == "train" for source in found.sources)
     labels = labels_from(np.array([source.label for source in found.sources]), what=found.name)
     return ImageData(
@@ -75,7 +76,18 @@ def read_events(
         classes=found.classes,
         steps=config.steps,
         is_simulated=found.is_simulated,
+        left_out=_sums(cached.mended.values()),
     )
+
+
+def find_recordings(kind: str, folder: Path, *, mend: bool = False) -> RecordingSet:
+    """The recordings of a kind of `FINDERS`, to be mended where they are damaged if asked to."""
+    return replace(FINDERS[kind](folder), mend=mend)
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """By kind, over all files."""
+    return dict(sum((Counter(of_file) for of_file in counts), Counter()))
 
 
 def _first(found: RecordingSet, limit: int) -> RecordingSet:
@@ -86,5 +98,6 @@ def _first(found: RecordingSet, limit: int) -> RecordingSet:
 
 
 def _duration(path: Path) -> int:
-    t = read_recording(path)[0].events["t"]
+    # Counting the frames refuses a damaged one; here it only has to have the same windows mended.
+    t = read_recording(path, mend=True)[0].events["t"]
     return int(t[-1] - t[0])

@@ -19,6 +19,10 @@ MAX_EVENTS = 2**26
 """Most events of one recording, 67 million: 1.1 GB, an hour of a busy 128x128 sensor."""
 
 
+OUTSIDE, BACKWARDS = "events beside the sensor", "steps back in time"
+"""What `repair` counts."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
     """Events in the order of the file, and the size of the sensor that saw them.
@@ -82,17 +86,18 @@ def repair(recording: Recording) -> tuple[Recording, dict[str, int]]:
     """Drops events beside the sensor and sorts the rest by time, those of one time as they were.
 
     Returns:
-        The lawful recording, and counts: events `outside` that were dropped, and steps `backwards`
-        in time that sorting removed.
+        The lawful recording, and by kind how many events were dropped, and how many steps back in
+        time sorting removed.
 
     Raises:
         DataError: If nothing is left.
     """
     outside = _outside(recording)
     kept = recording.events[~outside]
-    counts = {"outside": int(outside.sum()), "backwards": _backwards(kept)}
-    if counts["backwards"]:
+    backwards = _backwards(kept)
+    if backwards:
         kept = kept[np.argsort(kept["t"], kind="stable")]
+    counts = {OUTSIDE: int(outside.sum()), BACKWARDS: backwards}
     return check(replace(recording, events=kept)), counts
 
 

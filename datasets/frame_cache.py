@@ -51,7 +51,6 @@ def cached_frames(
     recordings: RecordingSet,
     config: FrameConfig,
     *,
-    mend: bool = False,
     workers: int = 1,
     tracker: Tracker = SILENT,
 ) -> CachedFrames:
@@ -60,7 +59,6 @@ def cached_frames(
     Args:
         recordings: The data set.
         config: How recordings become frames.
-        mend: Mend damaged recordings instead of refusing them.
         workers: Processes that hash and count.
         tracker: Where progress is reported.
 
@@ -71,10 +69,10 @@ def cached_frames(
     with _pool(workers) as pool:
         hashes = _hashes(recordings.sources, pool, tracker)
         _refuse_overlap(recordings.sources, hashes)
-        stem = _folder() / _identity(recordings, config, hashes, mend)
+        stem = _folder() / _identity(recordings, config, hashes)
         done = stem.with_suffix(".npy")
         if not done.is_file():
-            _count(recordings, config, stem, mend, pool, tracker)
+            _count(recordings, config, stem, pool, tracker)
     return CachedFrames(
         frames=np.load(done, mmap_mode="r"),
         path=done,
@@ -86,7 +84,6 @@ def _count(
     recordings: RecordingSet,
     config: FrameConfig,
     stem: Path,
-    mend: bool,
     pool: Executor,
     tracker: Tracker,
 ) -> None:
@@ -103,7 +100,9 @@ def _count(
     with tracker.task("frames", len(sources)) as task:
         task.advance(len(sources) - len(missing), "found")
         jobs = {
-            pool.submit(frames_of, [sources[i] for i in group], sensor, config, mend): group
+            pool.submit(
+                frames_of, [sources[i] for i in group], sensor, config, recordings.mend
+            ): group
             for group in groups
         }
         for job in as_completed(jobs):
@@ -181,15 +180,13 @@ def _refuse_overlap(sources: Sequence[Source], hashes: Mapping[Path, str]) -> No
             )
 
 
-def _identity(
-    recordings: RecordingSet, config: FrameConfig, hashes: Mapping[Path, str], mend: bool
-) -> str:
+def _identity(recordings: RecordingSet, config: FrameConfig, hashes: Mapping[Path, str]) -> str:
     sensor = [recordings.sensor.height, recordings.sensor.width]
     decided = {
         "layout": LAYOUT,
         "config": config.to_dict(),
         "sensor": sensor,
-        "mend": mend,
+        "mend": recordings.mend,
         "samples": [[hashes[source.path], source.window] for source in recordings.sources],
     }
     digest = hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,8 @@
 """Images and labels of one data set, checked once."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Int64, Shaped
@@ -18,7 +19,8 @@ class ImageData:
 
     Images are uint8 `[N, C, H, W]`, or stacks of T frames of events `[N, T·C, H, W]` where `steps`
     says T; labels are int64 `[N]`. `is_simulated` where a model of a camera recorded them. So
-    many samples as `per_scene` says, in a row, show the same scene. The arrays are annotated
+    many samples as `per_scene` says, in a row, show the same scene. Reading recordings left out or
+    mended what `left_out` counts, by kind. The arrays are annotated
     plainly, because this class is where foreign ones are checked.
 
     Raises:
@@ -35,6 +37,7 @@ class ImageData:
     steps: int | None = None
     is_simulated: bool = False
     per_scene: int = 1
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part, images, labels in (

@@ -73,7 +73,8 @@ class Source:
 class RecordingSet:
     """The samples of a data set in a fixed order, training part first.
 
-    `is_simulated` where a camera model made the recordings, not a camera.
+    `is_simulated` where a camera model made the recordings, not a camera. `mend` where damaged ones
+    are mended instead of refused.
     """
 
     name: str
@@ -81,6 +82,7 @@ class RecordingSet:
     classes: tuple[str, ...]
     sensor: Sensor
     is_simulated: bool = False
+    mend: bool = False
 
 
 def nmnist(folder: Path) -> RecordingSet:

@@ -108,6 +108,7 @@ class Training:
                 "name": data.name,
                 "fingerprint": fingerprint(data),
                 "simulated": data.is_simulated,
+                **({"left_out": dict(data.left_out)} if data.left_out else {}),
             },
             "images": {"training": len(self.images), "validation": count},
             "best": f"last within a standard error of the highest {how}; on validation images"

@@ -28,6 +28,13 @@ def test_simulated_recordings_are_remarked_on():
     assert remarks({"data": "cifar10-dvs"}, RATES) == []
 
 
+def test_what_reading_left_out_is_remarked():
+    (said,) = remarks({"left_out": {"steps back in time": 3, "bytes of a header": 5}}, RATES)
+    assert said == (
+        "Reading the recordings left out or mended 5 bytes of a header, 3 steps back in time."
+    )
+
+
 @pytest.mark.parametrize(("binning", "is_said"), [("time", False), ("count", True)])
 def test_bins_of_equally_many_events_are_remarked(binning, is_said):
     frames = {"steps": 6, "size": None, "unit": 1, "cap": 255, "binning": binning}

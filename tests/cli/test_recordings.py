@@ -38,6 +38,36 @@ def test_recordings_train_and_export(spikeproof, shared, tmp_path, monkeypatch):
     assert spikeproof("verify", chip).code == 0
 
 
+def damaged(shared, folder):
+    """A few of N-MNIST's recordings, one of each part cut off within its last event."""
+    source = shared / "data" / "NMNIST"
+    for part, count in (("Train", 12), ("Test", 4)):
+        found = sorted(source.glob(f"{part}/*/*.bin"), key=lambda path: path.stem)[:count]
+        for n, path in enumerate(found):
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes()[: None if n else -2])
+    return f"nmnist:{folder}"
+
+
+def test_damaged_recordings_are_refused_or_mended_and_counted(
+    spikeproof, shared, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SPIKEPROOF_CACHE", str(tmp_path / "cache"))
+    data, out = damaged(shared, tmp_path / "data"), tmp_path / "net"
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+    train = ("train", "--preset", "nmnist-vanilla", "--data", data, "--out", out, *settings)
+    refused = spikeproof(*train, "--device", "cpu")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "the file is truncated: copy it again, or repair the recording" in refused.err
+    done = spikeproof(*train, "--device", "cpu", "--repair")
+    assert done.code == 0, done.err
+    assert "left out or mended 6 bytes behind the last whole record" in done.out
+    export = ("export", out, "--data", data, "--samples", 2, "--out", tmp_path / "model.nir")
+    assert spikeproof(*export).code == 2
+    assert spikeproof(*export, "--repair").code == 0
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")

@@ -68,7 +68,7 @@ def rewritten(kind, folder, out, places):
     for place in places:
         ((frames,), _) = frames_of([tests[place]], found.sensor, FRAMES, False)
         wanted[place] = moved(frames)
-        changed[tests[place]] = changed_sample(tests[place], found.sensor, wanted[place], FRAMES)
+        changed[tests[place]] = changed_sample(found, tests[place], wanted[place], FRAMES)
     out.mkdir()
     write_changed_set(found, folder, out, changed)
     again = FINDERS[kind](out)

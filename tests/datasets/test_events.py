@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import DataError
-from spikeproof.datasets.events import Recording, check, make_events, repair
+from spikeproof.datasets.events import BACKWARDS, OUTSIDE, Recording, check, make_events, repair
 
 
 def recording(t, x=None, y=None, *, size=4):
@@ -34,7 +34,7 @@ def test_unlawful_recordings_are_refused(made, message):
 
 def test_repair_drops_sorts_and_counts():
     mended, counts = repair(recording([9, 3, 3, 1], x=[0, 1, 2, 8]))
-    assert counts == {"outside": 1, "backwards": 1}
+    assert counts == {OUTSIDE: 1, BACKWARDS: 1}
     assert mended.events["t"].tolist() == [3, 3, 9]
     assert mended.events["x"].tolist() == [1, 2, 0]
 

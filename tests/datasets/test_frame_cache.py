@@ -7,6 +7,8 @@ import pytest
 from spikeproof.core.errors import DataError, FormatError
 from spikeproof.datasets import frame_cache
 from spikeproof.datasets.aedat2 import write_aedat2
+from spikeproof.datasets.event_bytes import CUT_OFF
+from spikeproof.datasets.event_data import read_events
 from spikeproof.datasets.events import Recording, make_events
 from spikeproof.datasets.frame_cache import cached_frames
 from spikeproof.datasets.frames import FrameConfig, to_frames
@@ -113,8 +115,23 @@ def test_damaged_recording_is_refused_or_mended_and_told(folder):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(FormatError, match="c_4.aedat"):
         cached_frames(cifar10_dvs(folder), CONFIG)
-    found = cached_frames(cifar10_dvs(folder), CONFIG, mend=True)
-    assert found.mended == {"truck/c_4.aedat": {"bytes": 5}}
+    found = cached_frames(replace(cifar10_dvs(folder), mend=True), CONFIG)
+    assert found.mended == {"truck/c_4.aedat": {CUT_OFF: 5}}
+
+
+def test_damaged_long_recordings_are_refused_or_mended(tmp_path, cache):
+    events = recorded(1, count=4000).events
+    events["t"] = np.arange(4000) * (10 * WINDOW // 3999)
+    for name in ("box", "mug"):
+        whole = Recording(events=events, height=128, width=128, source="made")
+        write_aedat2(tmp_path / f"{name}.aedat", whole)
+        events = np.flip(events).copy()
+        events["t"] = events["t"][::-1]
+    path = tmp_path / "mug.aedat"
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(FormatError, match=r"got 3 bytes behind the last whole one"):
+        read_events("aedat", tmp_path, CONFIG)
+    assert read_events("aedat", tmp_path, CONFIG, mend=True).left_out == {CUT_OFF: 3}
 
 
 def test_windows_of_one_recording_are_samples_of_their_own(tmp_path):

@@ -11,6 +11,7 @@ from spikeproof.core.errors import ConfigError, DataError, FormatError, Spikepro
 from spikeproof.datasets.aedat2 import write_aedat2
 from spikeproof.datasets.aedat3 import END, PACKET, VERSION
 from spikeproof.datasets.bin_events import OVERFLOW_ROW, OVERFLOW_TIME
+from spikeproof.datasets.event_bytes import CUT_OFF
 from spikeproof.datasets.events import MAX_EVENTS, Recording, make_events
 from spikeproof.datasets.recordings import DVS128, READERS, Sensor, read_recording
 
@@ -152,7 +153,7 @@ def test_truncated_files_are_refused_or_mended(tmp_path, ending):
         read_recording(path, sensor=NMNIST)
     found, counts = read_recording(path, sensor=NMNIST, mend=True)
     assert len(found) == 1
-    assert counts["bytes"] > 0
+    assert counts[CUT_OFF] > 0
 
 
 def test_aedat3_that_ends_within_a_packet_is_refused_or_mended(tmp_path):
@@ -160,7 +161,9 @@ def test_aedat3_that_ends_within_a_packet_is_refused_or_mended(tmp_path):
     path.write_bytes(aedat3((1, 0, [(1, 2, 3, 1, 1)]), (1, 0, [(2, 2, 3, 1, 1)]))[:-3])
     with pytest.raises(FormatError, match="got a file that ends within one"):
         read_recording(path)
-    assert len(read_recording(path, mend=True)[0]) == 1
+    found, counts = read_recording(path, mend=True)
+    assert len(found) == 1
+    assert counts == {CUT_OFF: PACKET.size + 8 - 3}
 
 
 REFUSED = {
