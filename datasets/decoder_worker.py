@@ -54,7 +54,7 @@ def prophesee(encoding: str) -> Callable[[str, int], tuple[np.ndarray | None, di
 
 DECODERS = {
     "aedat4": aedat4,
-    **{encoding: prophesee(encoding) for encoding in ("dat", "evt2", "evt3")},
+    **{encoding: prophesee(encoding) for encoding in ("dat", "evt2")},
 }
 
 

@@ -20,6 +20,7 @@ MAX_EVENTS = 2**26
 
 
 OUTSIDE, BACKWARDS = "events beside the sensor", "steps back in time"
+UNPOLAR = "events that are neither ON nor OFF"
 """What `repair` counts."""
 
 
@@ -58,7 +59,7 @@ def make_events(
 
 
 def check(recording: Recording) -> Recording:
-    """The recording, if every event lies on the sensor and time never runs backwards.
+    """The recording, if every event is of a pixel and a polarity, and time never runs backwards.
 
     Raises:
         DataError: If one does not, or there is none; `repair` drops and sorts instead.
@@ -67,6 +68,11 @@ def check(recording: Recording) -> Recording:
     if not len(events):
         raise DataError(f"expected events in {recording.source}, got none; leave the file out")
     outside, backwards = _outside(recording), _backwards(events)
+    if _unpolar(events).any():
+        raise DataError(
+            f"expected polarities 0 or 1 in {recording.source}, got {int(events['p'].max())}; "
+            "repair the recording to drop such events"
+        )
     if outside.any():
         first = events[int(outside.argmax())]
         raise DataError(
@@ -83,7 +89,7 @@ def check(recording: Recording) -> Recording:
 
 
 def repair(recording: Recording) -> tuple[Recording, dict[str, int]]:
-    """Drops events beside the sensor and sorts the rest by time, those of one time as they were.
+    """Drops what are no events of a pixel and sorts the rest by time, those of one time in order.
 
     Returns:
         The lawful recording, and by kind how many events were dropped, and how many steps back in
@@ -92,18 +98,23 @@ def repair(recording: Recording) -> tuple[Recording, dict[str, int]]:
     Raises:
         DataError: If nothing is left.
     """
-    outside = _outside(recording)
-    kept = recording.events[~outside]
+    outside, unpolar = _outside(recording), _unpolar(recording.events)
+    kept = recording.events[~(outside | unpolar)]
     backwards = _backwards(kept)
     if backwards:
         kept = kept[np.argsort(kept["t"], kind="stable")]
-    counts = {OUTSIDE: int(outside.sum()), BACKWARDS: backwards}
+    dropped = {OUTSIDE: int(outside.sum()), UNPOLAR: int((unpolar & ~outside).sum())}
+    counts = {kind: count for kind, count in (dropped | {BACKWARDS: backwards}).items() if count}
     return check(replace(recording, events=kept)), counts
 
 
 def _outside(recording: Recording) -> Bool[np.ndarray, " N"]:
     events = recording.events
     return (events["x"] >= recording.width) | (events["y"] >= recording.height)
+
+
+def _unpolar(events: Shaped[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    return events["p"] > 1
 
 
 def _backwards(events: Shaped[np.ndarray, " N"]) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from ..core.choice import chosen
@@ -41,8 +40,8 @@ def read_recording(
     Args:
         path: Ends in one of `READERS`.
         sensor: Where the file does not name it.
-        mend: Leave out an incomplete end and events beside the sensor, and sort by time, instead
-            of refusing them.
+        mend: Leave out an incomplete end and what are no events of a pixel, and sort by time,
+            instead of refusing them.
 
     Returns:
         The recording, and what was left out or mended, by kind.
@@ -57,7 +56,7 @@ def read_recording(
     if not mend:
         return check(recording), dict(recording.left_out)
     mended, counts = repair(recording)
-    return mended, {**recording.left_out, **{k: n for k, n in counts.items() if n}}
+    return mended, {**recording.left_out, **counts}
 
 
 def _aedat(path: Path, sensor: Sensor, mend: bool) -> Recording:
@@ -77,17 +76,21 @@ def _bin(path: Path, sensor: Sensor, mend: bool) -> Recording:
     return read_bin(path, height=sensor.height, width=sensor.width, truncate=mend)
 
 
-def _sized(read: Callable[..., Recording], path: Path, sensor: Sensor, mend: bool) -> Recording:
-    del mend
-    return read(path, height=sensor.height, width=sensor.width)
+def _prophesee(path: Path, sensor: Sensor, mend: bool) -> Recording:
+    return read_prophesee(path, height=sensor.height, width=sensor.width, truncate=mend)
+
+
+def _array(path: Path, sensor: Sensor, mend: bool) -> Recording:
+    del mend  # what NumPy cannot load whole has no size to cut it to
+    return read_event_array(path, height=sensor.height, width=sensor.width)
 
 
 READERS: dict[str, Reader] = {
     ".aedat": _aedat,
     ".aedat4": lambda path, _sensor, _mend: read_aedat4(path),
     ".bin": _bin,
-    ".npy": partial(_sized, read_event_array),
-    ".dat": partial(_sized, read_prophesee),
-    ".raw": partial(_sized, read_prophesee),
+    ".npy": _array,
+    ".dat": _prophesee,
+    ".raw": _prophesee,
 }
 """By ending; a new format is a file and a line here."""
