@@ -7,6 +7,7 @@ from typing import Any
 
 import nir
 import numpy as np
+from jaxtyping import UInt8
 
 from ..attacks.lattice import Cells
 from ..core.errors import ConfigError, DataError
@@ -30,7 +31,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import FINETUNING, FRAMES, LEFT_OUT, SIMULATED, TRAINED_ON
+from .remarks import FINETUNING, FRAMES, FULL, LEFT_OUT, SIMULATED, TRAINED_ON
 from .samples import Samples
 
 
@@ -123,7 +124,14 @@ def data_context(data: ImageData, frames: FrameConfig | None = None) -> dict[str
     found: dict[str, Any] = {"data": data.name, "data_sha256": fingerprint(data)}
     found |= {SIMULATED: True} if data.is_simulated else {}
     found |= {LEFT_OUT: dict(data.left_out)} if data.left_out else {}
-    return found if frames is None else {**found, FRAMES: frames.to_dict()}
+    if frames is None:
+        return found
+    return {**found, FRAMES: frames.to_dict(), FULL: _full_cells(data.test_images, frames.cap)}
+
+
+def _full_cells(stacks: UInt8[np.ndarray, "N TC H W"], cap: int) -> float:
+    """Of the cells with events, the share at the cap."""
+    return float((stacks == cap).sum() / max(1, (stacks > 0).sum()))
 
 
 def cells_of(frames: FrameConfig | None) -> Cells | None:

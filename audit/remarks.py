@@ -7,7 +7,7 @@ from typing import Any
 from ..attacks.suite import suite_named
 from .config import AuditConfig
 from .ledger import SIDES
-from .wording import left_out_text
+from .wording import left_out_text, percent
 
 TRAINED_ON = "training_data_sha256"
 """Key of the context: hash of the data that the network was trained with, where it is known."""
@@ -17,6 +17,9 @@ FRAMES = "frames"
 
 SIMULATED = "simulated"
 """Key of the context: there, and true, where no camera made the recordings."""
+
+FULL = "full_cells"
+"""Key of the context: of the cells with events, the share at the cap, where samples are frames."""
 
 LEFT_OUT = "left_out"
 """Key of the context: by kind, what reading recordings left out or mended, where it did."""
@@ -40,7 +43,7 @@ def remarks(context: Mapping[str, Any], rates: Mapping[str, Any]) -> list[str]:
         rates: Spike rates of each model on clean images, layer by layer.
     """
     silent = (said for side in SIDES for said in _silent(side, rates[side]))
-    known = (_simulated, _frames, _incomplete, _foreign, _finetuned)
+    known = (_simulated, _frames, _full, _incomplete, _foreign, _finetuned)
     return [*chain.from_iterable(found(context) for found in known), *silent]
 
 
@@ -76,6 +79,16 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
         f"{how}: an event adds {one} to its cell, up to {found['cap']}, so that a level is "
         f"{1 / found['unit']:.4g} of an event.",
         *([] if found["binning"] == "time" else [UNEVEN]),
+    ]
+
+
+def _full(context: Mapping[str, Any]) -> list[str]:
+    share = context.get(FULL)
+    if not share:
+        return []
+    return [
+        f"Of the cells with events, {percent(share)} are at the cap and stand for as many events "
+        "or more: attacks count the fewest, and a recording may need more changes than they say."
     ]
 
 

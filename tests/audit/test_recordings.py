@@ -1,6 +1,7 @@
 """An audit of a network for recordings: its attacks, what it says, and events that go to disk."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,7 +144,11 @@ def test_reports_say_what_the_samples_are(audit):
 def test_the_context_says_how_recordings_became_frames(shared, tmp_path, monkeypatch):
     monkeypatch.setenv("SPIKEPROOF_CACHE", str(tmp_path))
     data = load(f"nmnist:{shared}/data/NMNIST", limit=2, frames=FRAMES)
-    assert data_context(data, FRAMES)["frames"]["size"] == [16, 16]
+    said = data_context(data, FRAMES)
+    assert (said["frames"]["size"], said["full_cells"]) == ([16, 16], 0)
+    binary = replace(FRAMES, cap=1)
+    data = load(f"nmnist:{shared}/data/NMNIST", limit=2, frames=binary)
+    assert data_context(data, binary)["full_cells"] == 1
     assert "frames" not in data_context(data)
 
 

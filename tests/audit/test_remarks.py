@@ -28,6 +28,12 @@ def test_simulated_recordings_are_remarked_on():
     assert remarks({"data": "cifar10-dvs"}, RATES) == []
 
 
+def test_cells_at_their_cap_are_remarked():
+    (said,) = remarks({"full_cells": 0.25}, RATES)
+    assert said.startswith("Of the cells with events, 25.0 % are at the cap")
+    assert remarks({"full_cells": 0.0}, RATES) == []
+
+
 def test_what_reading_left_out_is_remarked():
     (said,) = remarks({"left_out": {"steps back in time": 3, "bytes of a header": 5}}, RATES)
     assert said == (
