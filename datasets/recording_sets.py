@@ -112,11 +112,12 @@ def cifar10_dvs(folder: Path) -> RecordingSet:
     """CIFAR10-DVS: `<class>/<anything>_<number>` in `.aedat`, `.aedat4`, `.npz` or `.mat`.
 
     The data set has no split of its own. Ours goes by the number at the end of a file's name:
-    a recording is for testing if that ends in 9, which leaves nine of ten to training. A folder of
-    simulated recordings says that it is one, and what its classes are.
+    a recording is for testing if that ends in 9, which leaves nine of ten to training. Recordings
+    of one number stand together, so that the first few are of all classes. A folder of simulated
+    recordings says that it is one, and what its classes are.
     """
     simulation = read_simulation(folder)
-    sources = []
+    found: list[tuple[int, Source]] = []
     for label, name in enumerate(OBJECTS):
         for path in _files(folder / name, (".aedat", ".aedat4", ".npz", ".mat")):
             number = re.search(r"(\d+)$", path.stem)
@@ -125,17 +126,18 @@ def cifar10_dvs(folder: Path) -> RecordingSet:
                     f"expected a recording with its number at the end of its name, got {path}; "
                     "keep the published names, which decide the split"
                 )
-            sources.append(Source(path=path, label=label, part=part_of(int(number[1]))))
-    ordered = [source for part in PARTS for source in sources if source.part == part]
-    found = _set("cifar10-dvs", ordered, OBJECTS, DVS128, folder)
+            source = Source(path=path, label=label, part=part_of(int(number[1])))
+            found.append((int(number[1]), source))
+    sources = _numbered(found)
+    whole = _set("cifar10-dvs", sources, OBJECTS, DVS128, folder)
     if simulation is None:
-        return found
-    if any(source.label >= len(simulation.classes) for source in ordered):
+        return whole
+    if any(source.label >= len(simulation.classes) for source in sources):
         raise DataError(
             f"expected recordings of {len(simulation.classes)} classes in {folder}, as its "
             f"{SIMULATION} says, got more; keep real and simulated recordings in separate folders"
         )
-    return replace(found, name=simulation.name, classes=simulation.classes, is_simulated=True)
+    return replace(whole, name=simulation.name, classes=simulation.classes, is_simulated=True)
 
 
 def part_of(number: int) -> PartName:
@@ -169,10 +171,14 @@ def long_recordings(folder: Path, durations: Callable[[Path], int]) -> Recording
             part: PartName = "train" if n < last else "test"
             window = (n * WINDOW, (n + 1) * WINDOW)
             found.append((n, Source(path=path, label=label, part=part, window=window)))
-    in_time = [source for _, source in sorted(found, key=lambda numbered: numbered[0])]
-    sources = [source for part in PARTS for source in in_time if source.part == part]
     names = tuple(path.stem for path in files)
-    return _set("aedat", sources, names, DVS128, folder)
+    return _set("aedat", _numbered(found), names, DVS128, folder)
+
+
+def _numbered(found: Sequence[tuple[int, Source]]) -> list[Source]:
+    """Samples part by part, in order of their numbers; those of one number as they come."""
+    in_order = [source for _, source in sorted(found, key=lambda numbered: numbered[0])]
+    return [source for part in PARTS for source in in_order if source.part == part]
 
 
 def _files(folder: Path, endings: Sequence[str]) -> list[Path]:

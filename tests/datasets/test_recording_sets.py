@@ -51,9 +51,17 @@ def test_cifar10_dvs_is_split_nine_to_one_by_number(tmp_path, ending):
     touch(tmp_path, *names)
     split = parts(cifar10_dvs(tmp_path))
     assert (len(split["train"]), len(split["test"])) == (180, 20)
-    numbers = [int(source.path.stem.split("_")[-1]) for source in split["train"][:18]]
-    assert numbers == [n for n in range(20) if n % 10 != 9]
+    numbers = [int(source.path.stem.split("_")[-1]) for source in split["train"]]
+    assert numbers == [n for n in range(20) if n % 10 != 9 for _ in OBJECTS]
     assert {source.label for source in split["test"]} == set(range(10))
+
+
+def test_the_first_few_of_cifar10_dvs_are_of_all_classes(tmp_path):
+    names = ("cat", "dog", "frog")
+    touch(tmp_path, *(f"{name}/cifar10_{name}_{n}.aedat" for name in names for n in range(20)))
+    split = parts(cifar10_dvs(tmp_path))
+    for part in split.values():
+        assert [source.path.parent.name for source in part[:6]] == [*names, *names]
 
 
 def test_cifar10_dvs_without_numbers_is_refused(tmp_path):
