@@ -141,6 +141,11 @@ def frames_of(
     if path.suffix.lower() in ENDINGS:
         return [read_frames(path, config)], {}
     recording, counts = read_recording(path, sensor=sensor, mend=mend)
+    if config.size is None and (recording.height, recording.width) != (sensor.height, sensor.width):
+        raise DataError(
+            f"expected a sensor of {sensor.width}x{sensor.height} pixels in {path}, got "
+            f"{recording.width}x{recording.height}; say how many rows and columns a frame has"
+        )
     return [to_frames(source.cut(recording), config) for source in sources], counts
 
 

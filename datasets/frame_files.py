@@ -1,5 +1,8 @@
 """Files of frames that somebody else counted: `.npz` and MATLAB's `.mat`."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +11,12 @@ from jaxtyping import UInt8
 from ..core.errors import DataError, FormatError
 from .bounded import check_size, reading
 from .frames import FrameConfig, check_frames
+from .npz_file import read_members
 
 NAME = "frames"
 ENDINGS = (".npz", ".mat")
+LARGEST_NUMBER = 8
+"""Bytes of a double, MATLAB's usual number."""
 
 
 def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]:
@@ -26,14 +32,8 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
     """
     with reading(path):
         check_size(path.stat().st_size, what=str(path))
-        try:
-            arrays = _members(path)
-        except (ValueError, TypeError, NotImplementedError, KeyError) as error:
-            # SciPy raises NotImplementedError for MATLAB 7.3, which is HDF5 inside.
-            raise FormatError(
-                f"expected an undamaged {path.suffix} of arrays at {path}, got {error}; copy it "
-                "again"
-            ) from error
+        is_matlab = path.suffix.lower() == ".mat"
+        arrays = _matlab(path) if is_matlab else read_members(path, (NAME,), ())
     if NAME not in arrays:
         raise DataError(
             f"expected {NAME!r} in {path}, got {', '.join(sorted(arrays)) or 'nothing'}; rename it"
@@ -48,10 +48,25 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
     return frames
 
 
-def _members(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix.lower() == ".mat":
-        from scipy.io import loadmat
+def _matlab(path: Path) -> dict[str, np.ndarray]:
+    """The variables of a MATLAB file that are named `NAME`."""
+    from scipy.io import loadmat, whosmat
 
+    with _decoding(path):
+        shapes = [shape for name, shape, _ in whosmat(path) if name == NAME]
+    # A compressed variable may be far larger than its file.
+    size = max((LARGEST_NUMBER * math.prod(shape) for shape in shapes), default=0)
+    check_size(size, what=f"{NAME} of {path}")
+    with _decoding(path):
         return {k: v for k, v in loadmat(path, variable_names=[NAME]).items() if k[0] != "_"}
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name == NAME}
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, NotImplementedError, KeyError) as error:
+        # SciPy raises NotImplementedError for MATLAB 7.3, which is HDF5 inside.
+        raise FormatError(
+            f"expected an undamaged .mat of arrays at {path}, got {error}; copy it again"
+        ) from error

@@ -126,6 +126,8 @@ def bin_edges(recording: Recording, config: FrameConfig) -> Int64[np.ndarray, " 
 
 def _time_edges(recording: Recording, steps: int) -> Int64[np.ndarray, " edges"]:
     t = recording.events["t"]
+    if not len(t):
+        raise DataError(f"expected events in {recording.source}, got none; leave it out")
     window = int(t[-1] - t[0]) // steps
     if window == 0:
         raise DataError(

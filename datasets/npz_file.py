@@ -7,6 +7,7 @@ Pickled objects are never read.
 
 import math
 import zipfile
+from collections.abc import Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from typing import cast
@@ -51,17 +52,19 @@ def read_npz(path: Path) -> ImageData:
     )
 
 
-def read_members(path: Path) -> dict[str, np.ndarray]:
-    """Reads the members a data set has, each checked before it is unpacked."""
+def read_members(
+    path: Path, names: Sequence[str] = MEMBERS, optional: Sequence[str] = NAME_MEMBERS
+) -> dict[str, np.ndarray]:
+    """Reads members by name, by default those of a data set, each checked before it is unpacked."""
     with reading(path), zipfile.ZipFile(path) as archive:
         present = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        missing = [name for name in MEMBERS if name not in present]
+        missing = [name for name in names if name not in present]
         if missing:
             raise DataError(
-                f"expected {', '.join(MEMBERS)} in {path}, got {', '.join(sorted(present))}; "
+                f"expected {', '.join(names)} in {path}, got {', '.join(sorted(present))}; "
                 f"add {', '.join(missing)}"
             )
-        wanted = [name for name in (*MEMBERS, *NAME_MEMBERS) if name in present]
+        wanted = [name for name in (*names, *optional) if name in present]
         return {name: _read_member(archive, present[name], path) for name in wanted}
 
 

@@ -21,6 +21,8 @@ PARTS: tuple[PartName, ...] = ("train", "test")
 WINDOW = 100_000
 """Microseconds of one sample of a long recording."""
 TRAINING_SHARE = 0.8
+FEWEST_WINDOWS = 6
+"""Of a long recording: with fewer, nothing is left to test on."""
 TEST_OF_TEN = 9
 """Recordings of CIFAR10-DVS whose number ends in this digit are test recordings."""
 CIFAR10_DVS_SPLIT = "4c8301e57de9588f6cd69641078bcc74d1eff1c8b4b6cd38670a91639469be93"
@@ -167,6 +169,11 @@ def long_recordings(folder: Path, durations: Callable[[Path], int]) -> Recording
     for label, path in enumerate(files):
         count = durations(path) // WINDOW
         last = int(TRAINING_SHARE * count)
+        if not 0 < last < count - 1:
+            raise DataError(
+                f"expected a recording of at least {FEWEST_WINDOWS} windows of {WINDOW} us, to "
+                f"train on and to test on, got {count} in {path}; record longer"
+            )
         for n in (n for n in range(count) if n != last):
             part: PartName = "train" if n < last else "test"
             window = (n * WINDOW, (n + 1) * WINDOW)

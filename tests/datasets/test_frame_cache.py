@@ -10,10 +10,10 @@ from spikeproof.datasets.aedat2 import write_aedat2
 from spikeproof.datasets.event_bytes import CUT_OFF
 from spikeproof.datasets.event_data import read_events
 from spikeproof.datasets.events import Recording, make_events
-from spikeproof.datasets.frame_cache import cached_frames
+from spikeproof.datasets.frame_cache import cached_frames, frames_of
 from spikeproof.datasets.frames import FrameConfig, to_frames
-from spikeproof.datasets.recording_sets import WINDOW, cifar10_dvs, long_recordings
-from spikeproof.datasets.recordings import read_recording
+from spikeproof.datasets.recording_sets import WINDOW, Source, cifar10_dvs, long_recordings
+from spikeproof.datasets.recordings import Sensor, read_recording
 
 CONFIG = FrameConfig(steps=3, size=(8, 8))
 
@@ -132,6 +132,16 @@ def test_damaged_long_recordings_are_refused_or_mended(tmp_path, cache):
     with pytest.raises(FormatError, match=r"got 3 bytes behind the last whole one"):
         read_events("aedat", tmp_path, CONFIG)
     assert read_events("aedat", tmp_path, CONFIG, mend=True).left_out == {CUT_OFF: 3}
+
+
+def test_recordings_of_another_sensor_need_a_size_of_frames(tmp_path):
+    source = Source(path=tmp_path / "a.aedat", label=0, part="train")
+    write_aedat2(source.path, recorded(1))
+    sensor = Sensor(height=4, width=9)
+    with pytest.raises(DataError, match=r"expected a sensor of 9x4 pixels in .*, got 128x128; say"):
+        frames_of([source], sensor, replace(CONFIG, size=None), False)
+    (frames,), _ = frames_of([source], sensor, CONFIG, False)
+    assert frames.shape[2:] == (8, 8)
 
 
 def test_windows_of_one_recording_are_samples_of_their_own(tmp_path):

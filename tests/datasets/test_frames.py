@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -97,6 +100,12 @@ def test_recordings_too_short_for_their_bins_are_refused(binning, message):
         to_frames(made([0, 1, 3]), FrameConfig(steps=9, binning=binning))
 
 
+def test_recordings_without_an_event_are_refused():
+    for binning, message in (("time", "expected events in a.bin, got none"), ("count", "got 0")):
+        with pytest.raises(DataError, match=message):
+            to_frames(made([]), FrameConfig(steps=2, binning=binning))
+
+
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
@@ -126,8 +135,27 @@ def test_counted_frames_of_another_shape_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected 10 frames of 5x6 in .*, got 4 of 5x6"):
         read_frames(tmp_path / "a.npz", FrameConfig())
     np.savez(tmp_path / "b.npz", other=np.ones(3))
-    with pytest.raises(DataError, match="expected 'frames' in"):
+    with pytest.raises(DataError, match="expected frames in .*b.npz, got other; add frames"):
         read_frames(tmp_path / "b.npz", FrameConfig())
     (tmp_path / "c.mat").write_bytes(b"MATLAB 5.0 nonsense" * 20)
     with pytest.raises(FormatError, match="expected an undamaged .mat"):
         read_frames(tmp_path / "c.mat", FrameConfig())
+
+
+def test_small_files_cannot_ask_for_large_arrays(tmp_path):
+    header = io.BytesIO()
+    shape = (2, 2, 2**15, 2**15)
+    fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, fields)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("frames.npy", header.getvalue())
+    with pytest.raises(FormatError, match="expected 0 bytes of data in frames.npy"):
+        read_frames(tmp_path / "a.npz", FrameConfig())
+
+
+def test_compressed_matlab_arrays_are_bounded(tmp_path, monkeypatch):
+    savemat = pytest.importorskip("scipy.io").savemat
+    savemat(tmp_path / "a.mat", {"frames": np.zeros((4, 2, 64, 64))}, do_compression=True)
+    monkeypatch.setattr("spikeproof.datasets.bounded.MAX_BYTES", 2**17)
+    with pytest.raises(FormatError, match="expected at most 131072 bytes in frames of .*a.mat"):
+        read_frames(tmp_path / "a.mat", FrameConfig(steps=4))

@@ -4,6 +4,7 @@ import pytest
 from spikeproof.core.errors import DataError
 from spikeproof.datasets.recording_sets import (
     CIFAR10_DVS_SPLIT,
+    FEWEST_WINDOWS,
     OBJECTS,
     WINDOW,
     cifar10_dvs,
@@ -88,6 +89,14 @@ def test_windows_of_a_long_recording_never_touch_across_the_split(tmp_path):
         )
         assert (len(train), len(test)) == (16, 3)
         assert max(end for _, end in train) + WINDOW == min(start for start, _ in test)
+
+
+def test_long_recordings_that_leave_nothing_to_test_on_are_refused(tmp_path):
+    touch(tmp_path, "mug.aedat", "box.aedat")
+    for count in (0, 1, FEWEST_WINDOWS - 1):
+        with pytest.raises(DataError, match=f"at least 6 windows of .* got {count} in .*box.aedat"):
+            long_recordings(tmp_path, lambda _, count=count: count * WINDOW)
+    assert long_recordings(tmp_path, lambda _: FEWEST_WINDOWS * WINDOW).sources
 
 
 def test_first_windows_of_long_recordings_are_of_all_classes(tmp_path):
