@@ -19,7 +19,7 @@ from ..core.decision import predictions
 from ..core.errors import DataError
 from ..core.progress import SILENT, Tracker
 from ..deploy.certify import certify, require
-from ..sim.classifier import LEVELS, TwinClassifier
+from ..sim.classifier import LEVELS, TwinClassifier, with_constant
 from ..sim.intervals import Enclosure, Reach, Span
 from ..sim.program import DECAY_UNITY, Program
 from .statistics import wilson
@@ -143,7 +143,8 @@ class _Boxes:
     def _payload(self, stacks: Tensor) -> Tensor:
         """What enters, of samples in levels."""
         offset = torch.tensor(self.chip.encoding.offset)[:, None, None]
-        train = stacks_to_train(stacks, self.chip.encoding.frames) - offset
+        levels = stacks_to_train(stacks, self.chip.encoding.frames) - offset
+        train = with_constant(levels, self.chip.encoding)
         return train if self.chip.source.is_graded else (train != 0).to(train)
 
     def _leads(

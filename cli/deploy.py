@@ -88,6 +88,9 @@ def deploy(
         bool,
         typer.Option("--allow-approximation", help="List what the chip holds only nearly."),
     ] = False,
+    constant_channel: Annotated[
+        bool, typer.Option(help="Large first biases may arrive from a constant input channel.")
+    ] = True,
     seed: Seed = 0,
     device: Device = "cpu",
     json: Json = False,
@@ -150,6 +153,7 @@ def deploy(
             c99=c99,
             golden=golden,
             require_fit=must_fit,
+            constant_channel=constant_channel,
         ),
         model,
         out,

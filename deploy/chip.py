@@ -96,6 +96,11 @@ def _remarks(
     """What a reader must know: everything that is not exactly as plain integers on this chip."""
     branch = why_not_netx(program)
     remarks = [f"no model.net: {branch}"] if branch else []
+    if program.encoding is not None and program.encoding.constant:
+        remarks.append(
+            f"{program.sources[0].name}: one more channel, of constant payload "
+            f"{program.encoding.constant}, brings what biases are too narrow for"
+        )
     limit = None if chip.bias_bits is None else (1 << (chip.bias_bits - 1)) - 1
     for p in program.populations:
         if limit is not None and _bias_peak(p) > limit:

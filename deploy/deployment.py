@@ -28,6 +28,7 @@ from .bundle import ONNX, SUMS, write_bundle
 from .certify import Certificate, certify, require
 from .chip import chip_report
 from .chip_file import Chip, chip_named
+from .constant import carry_biases
 from .finetune import Tuning, finetune, summary
 from .fit import fit, require_fit
 from .float_network import FloatNetwork
@@ -56,6 +57,8 @@ class DeployConfig:
         require_fit: Whether to refuse what does not fit the chip.
         layer_bits: Bits of single layers, by name; `first` and `last` name them by place.
         finetune: How weights and biases are trained on the chip itself; None for not at all.
+        constant_channel: Whether biases that the chip's field cannot hold may arrive from a
+            constant input channel.
     """
 
     chip: str = "loihi2"
@@ -69,6 +72,7 @@ class DeployConfig:
     require_fit: bool = False
     layer_bits: dict[str, int] = field(default_factory=dict)
     finetune: TrainConfig | None = None
+    constant_channel: bool = True
 
     def __post_init__(self) -> None:
         if self.golden < 1:
@@ -240,6 +244,8 @@ def to_integers(
             tracker=tracker,
         )
         program, scales, record = tuned.program, tuned.scales, tuned.record
+    if config.constant_channel:
+        program = carry_biases(program, bits=chip_named(config.chip).bias_bits)
     certificates = certify(program, steps=network.meta.steps)
     require(certificates)
     return Integers(

@@ -16,7 +16,7 @@ from . import whole
 from .integer_groups import Wiring, spike_train, write_group
 from .integer_reading import logits
 from .integer_sums import Sums, Train, arithmetic
-from .onnx_scope import Scope, Shapes
+from .onnx_scope import Scope, Shapes, Value
 from .whole import Whole
 
 IMAGES, FRAMES, LOGITS = "images", "frames", "logits"
@@ -50,7 +50,7 @@ def classifier_onnx(program: Program, *, how: Sums = "integer", record: bool = F
     (source,), is_direct = program.sources, encoding.kind == "direct"
     entry = (IMAGES, 0) if is_direct else (FRAMES, 1)
     wiring = _wiring(program, Window(steps=encoding.steps), how, record, batch=entry)
-    train = _images(source, encoding) if is_direct else _frames(wiring.scope, program, encoding)
+    train = (_images if is_direct else _frames)(wiring.scope, program, encoding)
     wiring.trains[source.name], wiring.steps[source.name] = train, encoding.frames
     outputs, reading = _populations(wiring)
     assert reading is not None
@@ -60,7 +60,10 @@ def classifier_onnx(program: Program, *, how: Sums = "integer", record: bool = F
         name="deployed",
         doc="Integers of a deployed spiking network; its input is uint8, as it is stored.",
         inputs={
-            entry[0]: (np.uint8, [*([] if is_direct else [encoding.steps]), "N", *source.shape])
+            entry[0]: (
+                np.uint8,
+                [*([] if is_direct else [encoding.steps]), "N", *program.sample_map],
+            )
         },
         outputs={LOGITS: (np.float32, ["N", size]), **outputs},
         metadata=_metadata(wiring),
@@ -118,26 +121,39 @@ def _wiring(
     )
 
 
-def _images(source: Source, encoding: Encoding) -> Train:
+def _images(scope: Scope, program: Program, encoding: Encoding) -> Train:
     """What enters at every step: the level minus its channel's offset."""
-    offset = encoding.offset or (0,) * source.shape[0]
+    offset = encoding.offset or (0,) * program.sample_map[0]
     return Train(
-        raw=Whole(name=IMAGES, low=0, high=LEVELS, dtype=np.uint8),
-        shift=-np.array(offset),
+        raw=Whole(name=_room(scope, IMAGES, encoding), low=0, high=LEVELS, dtype=np.uint8),
+        shift=_shift(offset, encoding),
         low=-max(offset),
         high=LEVELS - min(offset),
     )
 
 
+def _room(scope: Scope, levels: Value, encoding: Encoding) -> Value:
+    """Levels `[N, C, H, W]`, and a map of zeros behind them if a constant is to stand in it."""
+    if not encoding.constant:
+        return levels
+    return scope.add("Pad", levels, scope.integers(0, 0, 0, 0, 0, 1, 0, 0))
+
+
+def _shift(offset: tuple[int, ...], encoding: Encoding) -> np.ndarray:
+    """What is added to the levels of each channel."""
+    constant = [encoding.constant] if encoding.constant else []
+    return np.array([*(-each for each in offset), *constant])
+
+
 def _frames(scope: Scope, program: Program, encoding: Encoding) -> Train:
     """What enters at each step: the level minus its channel's offset, or whether there is one."""
     (source,), offset = program.sources, encoding.offset
-    x = scope.add("Reshape", FRAMES, scope.integers(-1, *source.shape))
+    x = scope.add("Reshape", FRAMES, scope.integers(-1, *program.sample_map))
     if not source.is_graded:
         return spike_train(scope.cast(scope.cast(x, np.bool_), np.uint8))
     return Train(
-        raw=Whole(name=x, low=0, high=program.peak, dtype=np.uint8),
-        shift=-np.array(offset),
+        raw=Whole(name=_room(scope, x, encoding), low=0, high=program.peak, dtype=np.uint8),
+        shift=_shift(offset, encoding),
         low=-max(offset),
         high=program.peak - min(offset),
     )

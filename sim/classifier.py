@@ -92,7 +92,7 @@ class TwinClassifier:
         return torch.is_grad_enabled() and self.twin.learnt.requires_grad
 
     def payload(self, images: Float[Tensor, "N channels H W"]) -> Float[Tensor, "t N C H W"]:
-        """What enters the chip: round(255·x) − offset, halves to the even level.
+        """What enters the chip: round(255·x) − offset, halves to the even level; then the constant.
 
         One map a step, or a single one that is held at every step.
 
@@ -107,7 +107,8 @@ class TwinClassifier:
             )
         offset = torch.tensor(self.encoding.offset, device=images.device, dtype=images.dtype)
         levels: Tensor = _Round.apply(images * LEVELS)  # type: ignore[assignment]
-        return stacks_to_train(levels, self.encoding.frames) - offset[:, None, None]
+        train = stacks_to_train(levels, self.encoding.frames) - offset[:, None, None]
+        return with_constant(train, self.encoding)
 
     def rates(self, images: Float[Tensor, "N channels H W"]) -> Mapping[str, float]:
         """Mean spikes per neuron and step of every spiking population."""
@@ -115,6 +116,15 @@ class TwinClassifier:
             run = self.run(images)
         silent = self.readout.population if self.readout.kind != "spikes" else None
         return {name: float(s.mean()) for name, s in run.spikes.items() if name != silent}
+
+
+def with_constant(
+    train: Float[Tensor, "t N C H W"], encoding: Encoding
+) -> Float[Tensor, "t N channels H W"]:
+    """Payloads with the constant channel behind them, where the encoding has one."""
+    if not encoding.constant:
+        return train
+    return torch.cat([train, torch.full_like(train[:, :, :1], encoding.constant)], dim=2)
 
 
 def _interface(program: Program) -> tuple[Source, Encoding, Readout]:

@@ -18,11 +18,14 @@ class Encoding:
         steps: T.
         kind: `direct` for an image, the same at every step; `frames` for a stack of T frames, one
             a step.
+        constant: Payload of one more channel behind those of the sample, the same at every pixel
+            and step, which brings what a bias is too narrow for; 0 for no such channel.
     """
 
     offset: tuple[int, ...]
     steps: int
     kind: Literal["direct", "frames"] = "direct"
+    constant: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1:

@@ -244,12 +244,19 @@ class Program:
         self._check_encoding()
 
     def _check_encoding(self) -> None:
-        offset = None if self.encoding is None else self.encoding.offset
+        if (encoding := self.encoding) is None:
+            return
         for source in self.sources:
-            if offset is not None and len(offset) != source.shape[0]:
+            if len(encoding.offset) != source.shape[0] - bool(encoding.constant):
                 raise FormatError(
                     f"expected an offset for each channel of {source.name!r} {source.shape}, got "
-                    f"{len(offset)}; correct the encoding"
+                    f"{len(encoding.offset)}; correct the encoding (a constant channel has none)"
+                )
+            is_held = source.is_graded and source.low <= encoding.constant <= source.high
+            if encoding.constant and not is_held:
+                raise FormatError(
+                    f"expected the constant channel of {source.name!r} to hold a payload within "
+                    f"{source.low}..{source.high}, got {encoding.constant}; correct the encoding"
                 )
 
     def _check_synapse(self, synapse: Synapse) -> None:
@@ -266,9 +273,15 @@ class Program:
             )
 
     @property
+    def sample_map(self) -> tuple[int, ...]:
+        """`(C, H, W)` of an image or of one frame that it is shown: without a constant channel."""
+        first, *rest = self.sources[0].shape
+        return (first - bool(self.encoding and self.encoding.constant), *rest)
+
+    @property
     def sample_shape(self) -> tuple[int, ...]:
         """`(C, H, W)` of an image that it is shown, or `(T·C, H, W)` of a stack of T frames."""
-        first, *rest = self.sources[0].shape
+        first, *rest = self.sample_map
         return (first * (self.encoding.frames if self.encoding else 1), *rest)
 
     @property

@@ -97,8 +97,9 @@ def _head(program: Program) -> dict[str, Any]:
 
 
 def _encoding_head(encoding: Encoding) -> dict[str, Any]:
-    """Images do not state their kind: files of before there were frames are read alike."""
-    return {key: v for key, v in vars(encoding).items() if key != "kind" or v != "direct"}
+    """What is as it always was is not stated: files of before there was more are read alike."""
+    usual = {"kind": "direct", "constant": 0}
+    return {key: v for key, v in vars(encoding).items() if key not in usual or v != usual[key]}
 
 
 def _lies_apart(key: str, value: object) -> bool:
@@ -174,7 +175,7 @@ def _are_two(value: object) -> bool:
 CHECKS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("name", "source", "target", "population", "kind"), _is_text),
     **dict.fromkeys(("low", "high", "message_bits", "du", "dv", "vth", "phase"), _is_whole),
-    **dict.fromkeys(("shift", "groups", "steps"), _is_whole),
+    **dict.fromkeys(("shift", "groups", "steps", "constant"), _is_whole),
     **dict.fromkeys(("shape", "offset"), _are_whole),
     **dict.fromkeys(("stride", "padding", "dilation"), _are_two),
     "is_relay": lambda value: isinstance(value, bool),

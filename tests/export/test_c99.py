@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spikeproof.core.errors import FormatError, NotEqualError, RangeError, UnsupportedNodeError
+from spikeproof.deploy.constant import carry_biases
 from spikeproof.deploy.deployment import DeployConfig, to_integers
 from spikeproof.export.c99.build import (
     ANSWERS,
@@ -27,6 +28,7 @@ from spikeproof.sim.graph.file import write_nir
 from spikeproof.sim.interface import Encoding
 from spikeproof.tests.deploy.networks import lattice_graph
 from spikeproof.tests.deploy.residual import residual_program
+from spikeproof.tests.deploy.wide_biases import BITS, wide_biases
 from spikeproof.tests.sim.programs import classifier
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -88,6 +90,12 @@ def test_strides_groups_and_biases_equal_the_twins_under_sanitizers(readout, tmp
 @pytest.mark.parametrize("message_bits", [0, 9])
 def test_frames_equal_the_twins(message_bits, tmp_path):
     assert_equals_the_twin(frames_program(message_bits), tmp_path, peak=3)
+
+
+@needs_compiler
+def test_a_constant_channel_equals_the_twins_under_sanitizers(tmp_path):
+    program = carry_biases(wide_biases(), bits=BITS)
+    assert_equals_the_twin(program, tmp_path, options=SANITIZED)
 
 
 @needs_compiler

@@ -10,6 +10,7 @@ import torch
 from spikeproof.core.axes import train_to_lava
 from spikeproof.core.errors import FormatError, RangeError, UnsupportedNodeError
 from spikeproof.datasets.images import load
+from spikeproof.deploy.constant import carry_biases
 from spikeproof.deploy.deployment import DeployConfig, to_integers
 from spikeproof.export.integer_onnx import classifier_onnx, program_onnx
 from spikeproof.export.onnx_scope import run_onnx
@@ -21,6 +22,7 @@ from spikeproof.sim.interface import Encoding
 from spikeproof.sim.program import Population, Program, Source, Synapse
 from spikeproof.tests.deploy.networks import lattice_graph, random_network
 from spikeproof.tests.deploy.residual import residual_program
+from spikeproof.tests.deploy.wide_biases import BITS, wide_biases
 from spikeproof.tests.sim.fuzz_networks import fuzzed
 from spikeproof.tests.sim.lava_programs import SETTINGS, assert_equal_traces, settings
 from spikeproof.tests.sim.programs import classifier
@@ -49,7 +51,7 @@ def assert_bits_equal(program, images, how):
 
 
 def images_for(program, count=200):
-    shape = (count, *program.sources[0].shape)
+    shape = (count, *program.sample_shape)
     return np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -62,6 +64,12 @@ def test_readout_equals_the_twins(kind, how):
 @pytest.mark.parametrize("how", HOW)
 def test_relays_and_residual_sums_equal_the_twins(how):
     program = residual_program()
+    assert_bits_equal(program, images_for(program), how)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_constant_channel_equals_the_twins(how):
+    program = carry_biases(wide_biases(padding=(1, 1), stride=(3, 3)), bits=BITS)
     assert_bits_equal(program, images_for(program), how)
 
 

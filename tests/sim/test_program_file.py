@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikeproof.core.errors import FormatError, RangeError, SpikeproofError
+from spikeproof.sim.interface import Encoding
 from spikeproof.sim.program_file import read_program, write_program
 from spikeproof.tests.sim.netx_files import layers
 from spikeproof.tests.sim.netx_files import write as write_net
@@ -21,7 +22,15 @@ def path(tmp_path):
     return tmp_path / "program.h5"
 
 
-@pytest.mark.parametrize("program", [chain(), classifier("sum"), classifier("spikes")])
+@pytest.mark.parametrize(
+    "program",
+    [
+        chain(),
+        classifier("sum"),
+        classifier("spikes"),
+        classifier(encoding=Encoding(offset=(120,), steps=6, constant=200)),
+    ],
+)
 def test_programs_come_back_whole(tmp_path, program):
     write_program(tmp_path / "program.h5", program)
     assert_equal_programs(read_program(tmp_path / "program.h5"), program)
