@@ -7,6 +7,8 @@ over to every chip. Writes `OUT.json` and `OUT.md`; finished parts are kept in `
 
     python benchmarks/bits_curve.py CHECKPOINT --data digits --epsilon 0.1 \
         --work runs/bits --out docs/results/bits_digits
+
+Recordings are shown as the frames that the network was trained on.
 """
 
 import argparse
@@ -28,13 +30,15 @@ from spikeproof.attacks.loss import is_fooled
 from spikeproof.attacks.suite import crossed, suite_named
 from spikeproof.attacks.target import Target
 from spikeproof.audit.cascade import Cascade
+from spikeproof.audit.deployed import cells_of
 from spikeproof.audit.samples import Samples
 from spikeproof.audit.statistics import difference, mcnemar_exact, pairs, share, survival
 from spikeproof.core.errors import ConfigError
 from spikeproof.core.files import atomic_path, read_json, sha256, write_json, write_text
 from spikeproof.core.record import versions
+from spikeproof.datasets.frames import FrameConfig
 from spikeproof.datasets.images import ImageData, fingerprint, load
-from spikeproof.deploy.deployment import Calibration, DeployConfig, to_integers
+from spikeproof.deploy.deployment import Calibration, DeployConfig, frames_of, to_integers
 from spikeproof.deploy.finetune import Tuning, finetune, recipe
 from spikeproof.deploy.quantize import Precision
 from spikeproof.deploy.scale import SearchConfig
@@ -84,11 +88,18 @@ class Curve:
         given: The command line.
         data: Fine-tuning sees its training part, attacks the first samples of its test part.
         tuning: How is fine-tuned, chip and float network alike but for h.
+        frames: How recordings become what the network takes; None for one that takes images.
     """
 
     given: argparse.Namespace
     data: ImageData
     tuning: TrainConfig
+    frames: FrameConfig | None
+
+    @property
+    def threat(self) -> ThreatModel:
+        """What an attack may show; frames of recordings end at their cap."""
+        return ThreatModel(epsilon=self.given.epsilon, lattice=True, cells=cells_of(self.frames))
 
     @property
     def samples(self) -> Samples:
@@ -105,7 +116,7 @@ class Curve:
         cascade = Cascade(
             target=target,
             samples=self.samples,
-            threat=ThreatModel(epsilon=self.given.epsilon, lattice=True),
+            threat=self.threat,
             batch_size=self.given.batch_size,
             seed=self.given.seed,
             device=CPU,
@@ -136,7 +147,7 @@ class Curve:
                 source,
                 batch.images,
                 batch.labels,
-                threat=ThreatModel(epsilon=self.given.epsilon, lattice=True),
+                threat=self.threat,
                 keys=batch.keys,
                 seed=self.given.seed,
             )
@@ -228,7 +239,6 @@ def measure(curve: Curve) -> dict[str, Any]:
     """All rows."""
     work = curve.given.work
     network = load_checkpoint(curve.given.checkpoint)
-    write_nir(work / "model.nir", to_nir(network))
     source = NetworkTarget(network)
     made = chips(curve, work / "model.nir")
     floats = {"float": source, "float-tuned": tuned_float(curve)}
@@ -296,11 +306,14 @@ def main() -> None:
     torch.set_num_threads(1)
     given = options()
     given.work.mkdir(parents=True, exist_ok=True)
-    data = load(given.data)
+    model = given.work / "model.nir"
+    write_nir(model, to_nir(load_checkpoint(given.checkpoint)))
+    frames = frames_of(model)
+    data = load(given.data, frames=frames)
     base = _recipe_of(given.checkpoint)
     tuning = recipe(given.epochs, epsilon=given.epsilon, seed=given.seed, base=base)
     tuning = replace(tuning, learning_rate=given.rate)
-    curve = Curve(given=given, data=data, tuning=tuning)
+    curve = Curve(given=given, data=data, tuning=tuning, frames=frames)
     asked = _identity(curve)
     record = {
         "command": shlex.join(["python", "benchmarks/bits_curve.py", *sys.argv[1:]]),
