@@ -63,10 +63,10 @@ def _addresses(
     bases = np.flatnonzero(kind == BASE_X)
     base = np.searchsorted(bases, vectors) - 1
     widths = np.array([WIDTHS[each] for each in kind[vectors].tolist()], dtype=np.int64)
-    before = np.cumsum(widths) - widths  # columns that all vectors up to each have passed
+    passed = np.concatenate([[0], np.cumsum(widths)])  # columns, by all vectors before each
     first = np.searchsorted(vectors, bases)  # of the vectors behind each base
     said = payload[bases[base]].astype(np.int64) if len(bases) else np.zeros(len(vectors), np.int64)
-    start = (said & 0x7FF) + before - (before[first[base]] if len(bases) else 0)
+    start = (said & 0x7FF) + passed[:-1] - (passed[first[base]] if len(bases) else 0)
     start[base < 0] = -max(WIDTHS.values())
     single = payload[singles].astype(np.int64)
     at = np.concatenate([singles, vectors[of_vector]])

@@ -113,11 +113,11 @@ def test_damaged_files_are_lawful_or_refused(rng, tmp_path, encoding):
     assert refused > 0
 
 
-def test_evt3_is_what_a_slow_decoder_reads(rng):
-    kinds = rng.choice(
-        [0, 2, 3, 4, 5, 6, 8, 10], 4000, p=[0.1, 0.3, 0.1, 0.2, 0.1, 0.1, 0.05, 0.05]
-    )
-    words = (kinds << 12 | rng.integers(0, 2**12, 4000)).astype(np.uint16)
+@pytest.mark.parametrize("count", [0, 4000, *range(1, 40)])
+def test_evt3_is_what_a_slow_decoder_reads(rng, count):
+    shares = [0.1, 0.3, 0.1, 0.2, 0.1, 0.1, 0.05, 0.05]
+    kinds = rng.choice([0, 2, 3, 4, 5, 6, 8, 10], count, p=shares)
+    words = (kinds << 12 | rng.integers(0, 2**12, count)).astype(np.uint16)
     found, left_out = decode_evt3(words, source="noise")
     expected = decoded(words.tolist())
     assert [tuple(event) for event in found.tolist()] == expected
