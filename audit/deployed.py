@@ -14,6 +14,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.files import read_json, sha256
 from ..datasets.frames import FrameConfig
 from ..datasets.images import ImageData, fingerprint, split
+from ..datasets.pairs import PICTURE, VIEWS
 from ..deploy.bundle import Bundle, identity, read_bundle
 from ..deploy.finetune import summary
 from ..deploy.lower import lower
@@ -31,7 +32,7 @@ from ..train.target import NetworkTarget
 from .config import AuditConfig
 from .ranking import IMAGES
 from .rates import RateMeter
-from .remarks import FINETUNING, FRAMES, FULL, LEFT_OUT, SIMULATED, TRAINED_ON
+from .remarks import FINETUNING, FRAMES, FULL, LEFT_OUT, PICTURES, SIMULATED, TRAINED_ON
 from .samples import Samples
 
 
@@ -126,7 +127,11 @@ def data_context(data: ImageData, frames: FrameConfig | None = None) -> dict[str
     found |= {LEFT_OUT: dict(data.left_out)} if data.left_out else {}
     if frames is None:
         return found
-    return {**found, FRAMES: frames.to_dict(), FULL: _full_cells(data.test_images, frames.cap)}
+    found[FRAMES] = frames.to_dict()
+    views = VIEWS.get(data.name, ())
+    if PICTURE in views:
+        return {**found, PICTURES: views.count(PICTURE) / len(views)}
+    return {**found, FULL: _full_cells(data.test_images, frames.cap)}
 
 
 def _full_cells(stacks: UInt8[np.ndarray, "N TC H W"], cap: int) -> float:

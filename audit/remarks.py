@@ -18,6 +18,9 @@ FRAMES = "frames"
 SIMULATED = "simulated"
 """Key of the context: there, and true, where no camera made the recordings."""
 
+PICTURES = "pictures"
+"""Key of the context: the share of the frames that show pictures, where any does."""
+
 FULL = "full_cells"
 """Key of the context: of the cells with events, the share at the cap, where samples are frames."""
 
@@ -72,6 +75,8 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
     if found is None:
         return []
     size = "" if found["size"] is None else " of {}x{} cells".format(*found["size"])
+    if context.get(PICTURES) == 1:
+        return [_pictured("The samples are", f"{found['steps']} frames{size}")]
     how = "equal time" if found["binning"] == "time" else "equally many events"
     one = f"{found['unit']} of 255 levels"
     return [
@@ -79,7 +84,15 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
         f"{how}: an event adds {one} to its cell, up to {found['cap']}, so that a level is "
         f"{1 / found['unit']:.4g} of an event.",
         *([] if found["binning"] == "time" else [UNEVEN]),
+        *([_pictured("Half of them are", "such frames")] if context.get(PICTURES) else []),
     ]
+
+
+def _pictured(which: str, frames: str) -> str:
+    return (
+        f"{which} pictures, shown as {frames}: the grey level of 255 in every step and both "
+        "polarities, without any event."
+    )
 
 
 def _full(context: Mapping[str, Any]) -> list[str]:

@@ -57,7 +57,9 @@ def point(audit: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def kind(audit: Mapping[str, Any]) -> str:
-    """What the samples are: images, or recordings of events."""
+    """What the samples are: images, recordings of events, or pictures as frames."""
+    if audit["context"].get("pictures") == 1:
+        return "pictures"
     return "recordings" if "frames" in audit["context"] else "images"
 
 

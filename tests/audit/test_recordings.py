@@ -149,6 +149,8 @@ def test_the_context_says_how_recordings_became_frames(shared, tmp_path, monkeyp
     binary = replace(FRAMES, cap=1)
     data = load(f"nmnist:{shared}/data/NMNIST", limit=2, frames=binary)
     assert data_context(data, binary)["full_cells"] == 1
+    pictures = replace(data, name="mnist-pairs-pictures")
+    assert data_context(pictures, binary)["pictures"] == 1
     assert "frames" not in data_context(data)
 
 

@@ -28,6 +28,14 @@ def test_simulated_recordings_are_remarked_on():
     assert remarks({"data": "cifar10-dvs"}, RATES) == []
 
 
+@pytest.mark.parametrize(("share", "which"), [(1.0, "The samples are"), (0.5, "Half of them are")])
+def test_pictures_are_not_called_recordings(share, which):
+    frames = {"steps": 6, "size": None, "unit": 1, "cap": 255, "binning": "time"}
+    said = remarks({"frames": frames, "pictures": share}, RATES)
+    assert said[-1].startswith(f"{which} pictures, shown as")
+    assert any("recordings of an event camera" in each for each in said) == (share < 1)
+
+
 def test_cells_at_their_cap_are_remarked():
     (said,) = remarks({"full_cells": 0.25}, RATES)
     assert said.startswith("Of the cells with events, 25.0 % are at the cap")
