@@ -70,6 +70,12 @@ def left_out(config: AuditConfig) -> list[str]:
     ]
 
 
+def uneven(context: Mapping[str, Any], config: AuditConfig) -> list[str]:
+    """What attacks on events make of bins that hold equally many, in one sentence."""
+    counts_events = context.get(FRAMES, {}).get("binning") == "count"
+    return [UNEVEN] if counts_events and config.attacks.needs_frames else []
+
+
 def _frames(context: Mapping[str, Any]) -> list[str]:
     found = context.get(FRAMES)
     if found is None:
@@ -83,7 +89,6 @@ def _frames(context: Mapping[str, Any]) -> list[str]:
         f"The samples are recordings of an event camera as {found['steps']} frames{size}, bins of "
         f"{how}: an event adds {one} to its cell, up to {found['cap']}, so that a level is "
         f"{1 / found['unit']:.4g} of an event.",
-        *([] if found["binning"] == "time" else [UNEVEN]),
         *([_pictured("Half of them are", "such frames")] if context.get(PICTURES) else []),
     ]
 

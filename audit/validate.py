@@ -17,7 +17,7 @@ from .journal import Journal, fingerprint, sealed, write_table
 from .ledger import Ledger
 from .plan import Plan
 from .rates import RateMeter
-from .remarks import left_out, remarks
+from .remarks import left_out, remarks, uneven
 from .schema import FORMAT, check
 from .summary import summarize
 from .verdict import MATCHES, verdict
@@ -90,7 +90,7 @@ def run(
         "examples": examples(config, ledger, plan.samples, plan.targets, device=plan.device),
         "rates": measured,
         **({} if asked is None else {"chip_only": asked}),
-        "remarks": [*remarks(context, measured), *left_out(config)],
+        "remarks": [*remarks(context, measured), *uneven(context, config), *left_out(config)],
         "context": dict(context),
         "versions": versions(),
         "fingerprint": fingerprint(identity),

@@ -1,6 +1,8 @@
 import pytest
 
-from spikeproof.audit.remarks import remarks
+from spikeproof.attacks.lattice import Cells
+from spikeproof.audit.config import AuditConfig
+from spikeproof.audit.remarks import remarks, uneven
 
 RATES = {"float": [{"layer": "conv1", "rate": 0.2}], "hardware": [{"layer": "conv1", "rate": 0.1}]}
 
@@ -49,11 +51,16 @@ def test_what_reading_left_out_is_remarked():
     )
 
 
-@pytest.mark.parametrize(("binning", "is_said"), [("time", False), ("count", True)])
-def test_bins_of_equally_many_events_are_remarked(binning, is_said):
-    frames = {"steps": 6, "size": None, "unit": 1, "cap": 255, "binning": binning}
-    said = remarks({"frames": frames}, RATES)
+@pytest.mark.parametrize(
+    ("binning", "suite", "is_said"),
+    [("time", "events", False), ("count", "events", True), ("count", "quick", False)],
+)
+def test_bins_of_equally_many_events_are_remarked(binning, suite, is_said):
+    cells = Cells(steps=6)
+    config = AuditConfig(suite=suite, cells=cells)
+    said = uneven({"frames": {"binning": binning}}, config)
     assert any("which no recording has" in sentence for sentence in said) == is_said
+    assert uneven({}, config) == []
 
 
 def test_a_chip_that_was_trained_further_is_remarked():
