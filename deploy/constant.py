@@ -39,7 +39,10 @@ def carry_biases(program: Program, *, bits: int | None) -> Program:
     wide = [s for s in reached if _peak(program.population(s.target)) > most]
     if not wide or not source.is_graded or any(s.groups > 1 for s in reached):
         return program
-    carried = {s.target: q for s in wide if (q := _weights(program, source, s, most)) is not None}
+    found = {s: q for s in wide if (q := _weights(program, source, s, most)) is not None}
+    # Of several synapses into one population the first that can brings all of its bias.
+    first = {s.target: s for s in reversed(found)}
+    carried = {s: found[s] for s in first.values()}
     return _checked(program, _extended(program, source, carried)) if carried else program
 
 
@@ -88,17 +91,18 @@ def _tap(program: Program, source: Source, synapse: Synapse) -> tuple[int, ...] 
 
 
 def _extended(
-    program: Program, source: Source, carried: dict[str, Int[np.ndarray, " C"]]
+    program: Program, source: Source, carried: dict[Synapse, Int[np.ndarray, " C"]]
 ) -> Program:
     """With the channel, and the weights out of it."""
     channels, *size = source.shape
+    brought = {synapse.target: q for synapse, q in carried.items()}
     assert program.encoding is not None
     return replace(
         program,
         sources=(replace(source, shape=(channels + 1, *size)),),
-        populations=tuple(_relieved(p, source, carried) for p in program.populations),
+        populations=tuple(_relieved(p, source, brought) for p in program.populations),
         synapses=tuple(
-            _widened(program, source, s, carried.get(s.target)) if s.source == source.name else s
+            _widened(program, source, s, carried.get(s)) if s.source == source.name else s
             for s in program.synapses
         ),
         encoding=replace(program.encoding, constant=source.high),
@@ -106,10 +110,10 @@ def _extended(
 
 
 def _relieved(
-    population: Population, source: Source, carried: dict[str, Int[np.ndarray, " C"]]
+    population: Population, source: Source, brought: dict[str, Int[np.ndarray, " C"]]
 ) -> Population:
     """With what is left of its bias."""
-    if (q := carried.get(population.name)) is None:
+    if (q := brought.get(population.name)) is None:
         return population
     rest = np.asarray(population.bias) - source.high * q.reshape(
         -1, *(1,) * (len(population.shape) - 1)

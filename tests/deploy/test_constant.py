@@ -17,7 +17,7 @@ from spikeproof.sim.classifier import TwinClassifier
 from spikeproof.sim.graph.file import write_nir
 from spikeproof.sim.interface import Encoding
 from spikeproof.tests.deploy.networks import dense_graph, lattice_graph, lattice_images, linear
-from spikeproof.tests.deploy.wide_biases import BITS, wide_biases, with_first
+from spikeproof.tests.deploy.wide_biases import BITS, twice_reached, wide_biases, with_first
 
 
 def run_of(program, images):
@@ -35,17 +35,17 @@ def images_for(program):
 
 
 @pytest.mark.parametrize(
-    "geometry",
+    "program",
     [
-        {"stride": (2, 2)},
-        {"stride": (3, 3), "padding": (1, 1)},
-        {"stride": (1, 1), "dilation": (2, 2)},
-        {"stride": (2, 2), "padding": (1, 1), "dilation": (2, 2)},
+        wide_biases(stride=(2, 2)),
+        wide_biases(stride=(3, 3), padding=(1, 1)),
+        wide_biases(stride=(1, 1), dilation=(2, 2)),
+        wide_biases(stride=(2, 2), padding=(1, 1), dilation=(2, 2)),
+        twice_reached(),
     ],
-    ids=str,
+    ids=["stride", "padding", "dilation", "all three", "two synapses"],
 )
-def test_carried_biases_change_nothing(geometry):
-    program = wide_biases(**geometry)
+def test_carried_biases_change_nothing(program):
     carried = carry_biases(program, bits=BITS)
     ours, theirs = (run_of(each, images_for(program)) for each in (carried, program))
     assert constant_of(carried) == 200

@@ -23,3 +23,11 @@ def wide_biases(*, biases=(700, -610, 40), **geometry) -> Program:
     first, *others = program.synapses
     changed = replace(program, synapses=(replace(first, **geometry), *others))
     return with_first(changed, bias=np.array(biases, np.int32).reshape(3, 1, 1))
+
+
+def twice_reached() -> Program:
+    """With a second synapse from the input into `a`, of another geometry."""
+    program = wide_biases()
+    first = program.synapses[0]
+    other = replace(first, weight=first.weight[:, :, :1, :1] - 1)
+    return replace(program, synapses=(first, other, *program.synapses[1:]))
