@@ -8,7 +8,7 @@ import numpy as np
 from ..sim.netx.write import why_not_netx
 from ..sim.program import Population, Program, Synapse
 from .certify import Certificate
-from .chip_file import Chip
+from .chip_file import Chip, signed
 from .fit import Fit
 
 
@@ -101,7 +101,7 @@ def _remarks(
             f"{program.sources[0].name}: one more channel, of constant payload "
             f"{program.encoding.constant}, brings what biases are too narrow for"
         )
-    limit = None if chip.bias_bits is None else (1 << (chip.bias_bits - 1)) - 1
+    limit = None if chip.bias_bits is None else signed(chip.bias_bits)[1]
     for p in program.populations:
         if limit is not None and _bias_peak(p) > limit:
             remarks.append(

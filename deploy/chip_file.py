@@ -74,6 +74,12 @@ class Chip:
     costs: Mapping[str, Cost] = field(default_factory=dict)
 
 
+def signed(bits: int) -> tuple[int, int]:
+    """Least and greatest number of a field with sign; a field of no bits holds 0."""
+    half = 1 << bits >> 1
+    return -half, max(half - 1, 0)
+
+
 FIGURES = tuple(f.name for f in fields(Chip) if f.type == int | None)
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Int
 
 from ..sim.program import DECAY_UNITY, Population, Program, Source, Synapse
 from .certify import certify
+from .chip_file import signed
 
 
 def carry_biases(program: Program, *, bits: int | None) -> Program:
@@ -34,7 +35,7 @@ def carry_biases(program: Program, *, bits: int | None) -> Program:
     """
     if bits is None or program.encoding is None or program.encoding.constant:
         return program
-    (source,), most = program.sources, (1 << (bits - 1)) - 1
+    (source,), (_, most) = program.sources, signed(bits)
     reached = [s for s in program.synapses if s.source == source.name]
     wide = [s for s in reached if _peak(program.population(s.target)) > most]
     if not wide or not source.is_graded or any(s.groups > 1 for s in reached):

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ..core.errors import MisfitError
 from ..sim.program import Population, Program
-from .chip_file import FIGURES, Chip
+from .chip_file import FIGURES, Chip, signed
 from .placement import Placement, place
 from .tiles import Tiling
 
@@ -135,7 +135,8 @@ def _misfits(program: Program, chip: Chip, placement: Placement) -> Iterator[Mis
 def _holds(bits: int, low: int, high: int) -> bool:
     if not bits:
         return low >= 0 and high <= 1
-    return low >= -(1 << (bits - 1)) and high < 1 << (bits - 1)
+    least, most = signed(bits)
+    return least <= low and high <= most
 
 
 def _fields(program: Program, population: Population, chip: Chip) -> Iterator[str]:
@@ -157,11 +158,12 @@ def _ranges(
         # A bit of its own makes the greatest decay forget everything.
         yield bits, 0, 1 << bits, np.hstack([np.ravel(p.du), np.ravel(p.dv)]), "decays"
     if (bits := chip.bias_bits) is not None and p.bias is not None:
-        yield bits, -(1 << (bits - 1)), (1 << (bits - 1)) - 1, p.bias, "bias mantissas"
+        yield bits, *signed(bits), p.bias, "bias mantissas"
     for synapse in program.into(p.name):
         if (bits := chip.weight_bits) is not None:
             mixed = synapse.weight.min(initial=0) < 0 < synapse.weight.max(initial=0)
             most = (1 << bits) - (2 if mixed else 1)
             yield bits, -(1 << bits), most, synapse.weight, f"weights from {synapse.source}"
         if (bits := chip.delay_bits) is not None:
-            yield bits, 0, (1 << bits) - 2, synapse.delay, f"delays from {synapse.source}"
+            most = max((1 << bits) - 2, 0)
+            yield bits, 0, most, synapse.delay, f"delays from {synapse.source}"

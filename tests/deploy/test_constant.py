@@ -84,8 +84,8 @@ def test_certified_inputs_are_the_same():
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("bits", [None, 16])
-def test_biases_that_fit_stay_where_they_are(bits):
+@pytest.mark.parametrize("bits", [None, 16, 0])
+def test_biases_stay_where_their_field_holds_them_is_unknown_or_absent(bits):
     program = wide_biases()
     assert carry_biases(program, bits=bits) is program
 

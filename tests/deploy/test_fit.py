@@ -51,6 +51,21 @@ def test_what_a_field_does_not_hold_is_named(text):
     assert f"{misfit.node}: {misfit.what}" == text
 
 
+NO_FIELD = {
+    "bias_bits": "a: bias mantissas -7..0 of 0..0 (0 bits)",
+    "delay_bits": "a: delays from x 0..1 of 0..0 (0 bits)",
+}
+
+
+@pytest.mark.parametrize("field", NO_FIELD)
+def test_a_chip_without_a_field_holds_0_in_it(field):
+    chip = replace(LOIHI1, **{field: 0})
+    assert fit(small(), chip).misfits == ()
+    program = small(population={"bias": np.array([-7, 0], np.int32)}, synapse={"delay": 1})
+    (misfit,) = fit(program, chip).misfits
+    assert f"{misfit.node}: {misfit.what}" == NO_FIELD[field]
+
+
 def test_a_misfit_is_refused_where_a_fit_is_required():
     with pytest.raises(MisfitError, match="to fit Intel Loihi, got a: thresholds .*; .* smaller"):
         require_fit(fit(small(population={"vth": 1 << 18}), LOIHI1))
