@@ -114,6 +114,11 @@ def deploy(
         calibrate,
         {"preset": preset, "set": set_, "limit": limit, "resume": resume or None},
     )
+    if epsilon is not None and calibrate is None and data is None:
+        raise ConfigError(
+            f"expected --calibrate or --data with --epsilon {epsilon:g}, got neither; give one, or "
+            "leave it out: without data nothing is attacked"
+        )
     if onnx_sums != "integer" and not onnx:
         raise ConfigError(
             f"expected --onnx with --onnx-sums {onnx_sums}, got none; give it, or leave both out"

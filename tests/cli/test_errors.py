@@ -186,6 +186,10 @@ REFUSED = {
     ),
     "bits in words": ("deploy {f}/model.nir --out out --bits first=", "expected bits as a number"),
     "bits twice": ("deploy {f}/model.nir --out out --bits 4,8", "or once a layer as in first=8"),
+    "radius of no attack": (
+        "deploy {f}/model.nir --out out --epsilon 0.1",
+        "expected --calibrate or --data with --epsilon 0.1, got neither",
+    ),
     "sums of no onnx": (
         "deploy {f}/model.nir --out out --onnx-sums float32",
         "expected --onnx with --onnx-sums float32, got none",
