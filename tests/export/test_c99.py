@@ -23,6 +23,7 @@ from spikeproof.export.c99.build import (
     require_equal,
 )
 from spikeproof.export.c99.generate import c99, sizes
+from spikeproof.export.to_onnx import checked_onnx
 from spikeproof.sim.classifier import LEVELS, TwinClassifier
 from spikeproof.sim.graph.file import write_nir
 from spikeproof.sim.interface import Encoding
@@ -96,6 +97,16 @@ def test_frames_equal_the_twins(message_bits, tmp_path):
 def test_a_constant_channel_equals_the_twins_under_sanitizers(tmp_path):
     program = carry_biases(wide_biases(), bits=BITS)
     assert_equals_the_twin(program, tmp_path, options=SANITIZED)
+
+
+@needs_compiler
+def test_a_constant_channel_behind_frames_equals_the_twins(tmp_path):
+    wide = {"bias": np.array([27, -24, 4], np.int32).reshape(3, 1, 1)}
+    program = carry_biases(with_population(frames_program(9), "a", **wide), bits=5)
+    assert program.encoding is not None
+    assert program.encoding.constant == 3
+    assert_equals_the_twin(program, tmp_path, options=SANITIZED, peak=3)
+    checked_onnx(program, samples_for(program, peak=3), how="integer")
 
 
 @needs_compiler
