@@ -137,7 +137,7 @@ def _fitting(
         scale *= SHRINK
     raise RangeError(
         f"expected population {layer.name!r} to fit its registers, got overflow down to scale "
-        f"{scale:.4g}; its weights are too uneven for {_bits(peak)} bits"
+        f"{scale:.4g}; its inputs are too many, or its weights too uneven, for {_bits(peak)} bits"
     )
 
 
