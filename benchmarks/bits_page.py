@@ -41,6 +41,28 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _kept(result: dict[str, Any]) -> str:
+    """At which bits fine-tuning found no better chip, so that the untuned one stands in its row."""
+    bits = [
+        name.removeprefix("tuned-")
+        for name, row in result["rows"].items()
+        if isinstance(row["how"].get("finetuning", {}).get("kept"), str)
+    ]
+    if not bits:
+        return "At every number of bits a fine-tuned chip was better on them than the untuned one."
+    return (
+        f"At {', '.join(bits)} bits no fine-tuned chip was better on them than the untuned one, "
+        "which was kept\nand stands in either row."
+    )
+
+
+def _radius(epsilon: float) -> str:
+    """In levels of 255 where it is a whole number of them, as `--epsilon` takes it back."""
+    levels = 255 * epsilon
+    is_whole = abs(levels - round(levels)) < 1e-6
+    return f"{round(levels)}/255" if is_whole else f"{epsilon:.4g}"
+
+
 def prose(asked: dict[str, Any], result: dict[str, Any]) -> str:
     """The page: what was asked, the table, which goals are met."""
     tuning, images = asked["tuning"], asked["images"]
@@ -53,18 +75,19 @@ def prose(asked: dict[str, Any], result: dict[str, Any]) -> str:
         [
             f"# Robustness against bits: {asked['data']['name']}",
             "",
-            f"First {asked['n']} test samples, ε = {asked['epsilon']:.4g} on the uint8 lattice; "
-            f"PGD10 and APGD10 as published under {', '.join(asked['estimators'])}; a sample "
-            "counts where it is right clean and under all eight.\n"
+            f"First {asked['n']} test samples, ε = {_radius(asked['epsilon'])} on the uint8 "
+            f"lattice; PGD10 and APGD10 as published under {', '.join(asked['estimators'])}; a "
+            "sample counts where it is right clean and under all eight.\n"
             "White box: crafted on the row's own model. Survival and difference: white box on the "
             "chip against\nwhite box on the float network, the same samples; 95 % intervals.",
             "",
             f"Fine-tuning: {tuning['epochs']} epochs of {tuning['method']} from "
             f"{images['learnt from']} training samples, learning rate\n"
             f"{tuning['learning_rate']}, λ = {tuning['penalty_weight']}, "
-            f"h = {tuning['penalty_step']:.4g}, attack ε = {tuning['epsilon']:.4g} in "
+            f"h = {tuning['penalty_step']:.4g}, attack ε = {_radius(tuning['epsilon'])} in "
             f"{tuning['attack_steps']} steps; {images['held out']} held-out training samples\n"
             "choose scales and epoch. `float-tuned` had the same.",
+            _kept(result),
             "",
             table(result),
             "",

@@ -12,6 +12,7 @@ from spikeproof.datasets.recording_sets import split_hash
 ROOT = Path(__file__).parents[1]
 DEMO = json.loads((ROOT / "docs" / "results" / "demo.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MACHINE_PLACES = ("/usr/share/", "/home/", "/work/", "/tmp/")
 PAGE = (ROOT / "docs" / "results" / "demo.md").read_text(encoding="utf-8")
 
 
@@ -87,3 +88,13 @@ def test_a_foreign_network_loses_at_most_a_point_at_eight_bits():
     for part in chip["accuracy"].values():
         assert part["float"]["value"] - part["chip"]["value"] <= 0.01
     assert all(row["negative_rail_seen"] is not None for row in chip["populations"].values())
+
+
+def test_records_name_no_folder_of_a_machine():
+    found = [
+        path.name
+        for path in (ROOT / "docs").rglob("*")
+        if path.suffix in (".md", ".json")
+        and any(place in path.read_text(encoding="utf-8") for place in MACHINE_PLACES)
+    ]
+    assert found == []
