@@ -7,8 +7,9 @@ from jaxtyping import Float64, Int64
 
 from ..core.errors import DataError, FormatError
 from ..core.files import atomic_path
-from .bounded import check_size, reading
+from .bounded import reading
 from .events import MAX_EVENTS, Recording, make_events
+from .npz_file import read_array
 
 FIELDS = ("x", "y", "p", "t")
 MILLISECOND = 1000
@@ -23,17 +24,11 @@ def read_event_array(path: Path, *, height: int, width: int) -> Recording:
         width: Its columns.
 
     Raises:
-        FormatError: If it is no `.npy`, truncated, or holds more than `MAX_EVENTS` rows.
+        FormatError: If it is no `.npy`, damaged, or holds more than `MAX_EVENTS` rows.
         DataError: If it is absent, or holds something else.
     """
-    with reading(path):
-        check_size(path.stat().st_size, what=str(path))
-        try:
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
-            raise FormatError(
-                f"expected a whole .npy of numbers at {path}, got {error}; copy it again"
-            ) from error
+    with reading(path), path.open("rb") as stream:
+        rows = read_array(stream, path.stat().st_size, str(path))
     if rows.ndim != 2 or rows.shape[1] != len(FIELDS) or rows.dtype.kind not in "iuf":
         raise DataError(
             f"expected numbers [N, 4] of {', '.join(FIELDS)} in {path}, got {rows.dtype} "

@@ -6,6 +6,7 @@ Pickled objects are never read.
 """
 
 import math
+import tokenize
 import zipfile
 from collections.abc import Sequence
 from io import BufferedIOBase
@@ -73,7 +74,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
     check_size(info.file_size, what=what)
     try:
         with archive.open(info) as stream:
-            return _read_array(cast(BufferedIOBase, stream), info.file_size, what)
+            return read_array(cast(BufferedIOBase, stream), info.file_size, what)
     except (RuntimeError, NotImplementedError) as error:
         # zipfile's way to say "encrypted" and "unknown compression".
         raise FormatError(
@@ -81,8 +82,13 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
         ) from error
 
 
-def _read_array(stream: BufferedIOBase, size: int, what: str) -> np.ndarray:
-    """One `.npy` stream of `size` bytes; the header must account for every one of them."""
+def read_array(stream: BufferedIOBase, size: int, what: str) -> np.ndarray:
+    """One `.npy` stream of `size` bytes; the header must account for every one of them.
+
+    Raises:
+        FormatError: If it does not, or is damaged.
+        DataError: If the array holds anything but numbers or strings.
+    """
     shape, fortran, dtype = _read_header(stream, what)
     if dtype.hasobject or dtype.names is not None or dtype.kind not in "biufUS":
         raise DataError(
@@ -103,10 +109,10 @@ def _read_header(stream: BufferedIOBase, what: str) -> tuple[tuple[int, ...], bo
     try:
         version = np.lib.format.read_magic(stream)
         return HEADERS[version](stream)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, tokenize.TokenError) as error:
         # numpy's own words go over several lines and advise to trust the file.
         raise FormatError(
-            f"expected a .npy header in {what}, got none that is whole; write it with numpy.savez"
+            f"expected a .npy header in {what}, got none that is whole; write it with numpy again"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Readers agree with an independent decode, event for event, and refuse what is damaged."""
 
+import io
 import struct
 
 import numpy as np
@@ -25,7 +26,7 @@ def assert_same(recording, t, x, y, p):
 
 
 def test_bin_agrees_with_tonic_on_every_shared_file(shared):
-    io = pytest.importorskip("tonic.io")
+    tonic = pytest.importorskip("tonic.io")
     dtype = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
     data = shared / "data"
     files = [(f, NMNIST) for f in sorted(data.glob("NMNIST/T*/*/*.bin"))]
@@ -33,7 +34,7 @@ def test_bin_agrees_with_tonic_on_every_shared_file(shared):
     files += [(f, CALTECH) for f in sorted(data.glob("event-samples/*.bin"))]
     assert len(files) == 650 + 6 + 1
     for path, sensor in files:
-        theirs = io.read_mnist_file(str(path), dtype=dtype)
+        theirs = tonic.read_mnist_file(str(path), dtype=dtype)
         found, left_out = read_recording(path, sensor=sensor)
         assert left_out == {}
         assert_same(found, theirs["t"], theirs["x"], theirs["y"], theirs["p"])
@@ -166,6 +167,15 @@ def test_aedat3_that_ends_within_a_packet_is_refused_or_mended(tmp_path):
     assert counts == {CUT_OFF: PACKET.size + 8 - 3}
 
 
+def array(rows):
+    """A `.npy` of these rows."""
+    written = io.BytesIO()
+    np.save(written, rows)
+    return written.getvalue()
+
+
+ARRAY = array(np.array([[5, 6, 1, 0.25], [7, 8, 0, 1.5]]))
+
 REFUSED = {
     "empty.bin": (b"", DataError, "got an empty file"),
     "other.aedat": (b"#!AER-DAT9.9\r\n", FormatError, "expected '#!AER-DAT2.0' or"),
@@ -180,7 +190,8 @@ REFUSED = {
         FormatError,
         "expected a packet of events at byte .* got -1 events",
     ),
-    "short.npy": (b"\x93NUMPY", FormatError, "expected a whole .npy of numbers"),
+    "short.npy": (b"\x93NUMPY", FormatError, "expected a .npy header in .* got none that is whole"),
+    "zip.npy": (b"PK\x03\x04", FormatError, "expected a .npy header in"),
     "a.raw": (b"% evt 9\n", FormatError, "expected a header with 'evt 2' or 'evt 3'"),
     "a.txt": (b"1", ConfigError, "expected a recording that ends in among"),
 }
@@ -220,6 +231,14 @@ def test_files_beyond_the_bound_are_refused_unread(tmp_path):
         read_recording(path, sensor=NMNIST)
 
 
+@pytest.mark.parametrize("shape", ["(2, 4", f"({'9' * 30}, 4)", "(2, True)", "(9, 4)", "(-1, 4)"])
+def test_arrays_with_damaged_headers_are_refused(tmp_path, shape):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117)
+    (tmp_path / "a.npy").write_bytes(ARRAY[:10] + header.encode() + b"\n" + ARRAY[128:])
+    with pytest.raises(FormatError, match="the file is damaged|none that is whole"):
+        read_recording(tmp_path / "a.npy")
+
+
 def refusal(path, *, mend):
     """What is said of a recording that is refused; None where it is read."""
     try:
@@ -232,7 +251,7 @@ def refusal(path, *, mend):
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(READERS.keys() - {".aedat4", ".dat", ".raw"})), st.data())
 def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, ending, data):
-    base = {**GOOD, ".npy": b"\x93NUMPY\x01\x00"}[ending]
+    base = {**GOOD, ".npy": ARRAY}[ending]
     if ending == ".aedat" and data.draw(st.booleans()):
         base = aedat3((1, 0, [(1, 2, 3, 1, 1)]))
     content = bytearray(base[: data.draw(st.integers(0, len(base)))])
