@@ -27,7 +27,7 @@ from .frames import FrameConfig, to_frames
 from .recording_sets import RecordingSet, Source
 from .recordings import Sensor, read_recording
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the same options would give other frames."""
 FOLDER = "SPIKEPROOF_CACHE"
 

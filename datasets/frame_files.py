@@ -20,7 +20,7 @@ LARGEST_NUMBER = 8
 
 
 def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]:
-    """Reads `frames` `[T, 2, H, W]`, whole counts of events.
+    """Reads `frames` `[T, 2, H, W]`, whole counts of events, as levels: times `unit`, capped.
 
     Args:
         path: Ends in one of `ENDINGS`; pickled objects are never read.
@@ -38,7 +38,8 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
         raise DataError(
             f"expected {NAME!r} in {path}, got {', '.join(sorted(arrays)) or 'nothing'}; rename it"
         )
-    frames = np.minimum(check_frames(arrays[NAME], what=str(path)), np.uint8(config.cap))
+    counts = check_frames(arrays[NAME], what=str(path)).astype(np.int64)
+    frames = np.minimum(config.unit * counts, config.cap).astype(np.uint8)
     wanted = (config.steps, *(config.size or frames.shape[2:]))
     if (len(frames), *frames.shape[2:]) != wanted:
         raise DataError(

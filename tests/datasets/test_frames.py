@@ -130,6 +130,13 @@ def test_counted_frames_are_read_from_both_containers(rng, tmp_path):
         np.testing.assert_array_equal(found, frames)
 
 
+def test_counted_frames_become_levels_as_recordings_do(tmp_path):
+    counts = np.arange(16).reshape(1, 2, 2, 4)
+    np.savez(tmp_path / "a.npz", frames=counts)
+    found = read_frames(tmp_path / "a.npz", FrameConfig(steps=1, unit=32, cap=200))
+    np.testing.assert_array_equal(found, np.minimum(32 * counts, 200))
+
+
 def test_counted_frames_of_another_shape_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", frames=np.ones((4, 2, 5, 6)))
     with pytest.raises(DataError, match="expected 10 frames of 5x6 in .*, got 4 of 5x6"):
