@@ -2,9 +2,11 @@
 
 A cache file is named by the content of the recordings and by everything that decides the frames, so
 a changed file or option makes another one. Rows are written as they are counted; after an
-interruption only those that are missing are counted.
+interruption only those that are missing are counted. Of several processes that ask for the same
+frames one counts, and the others wait for it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -64,7 +67,7 @@ def cached_frames(
 
     Raises:
         DataError: If a recording is used for training and for testing, or cannot be read.
-        FormatError: If one is damaged.
+        FormatError: If one is damaged, or the cache is.
     """
     with _pool(workers) as pool:
         hashes = _hashes(recordings.sources, pool, tracker)
@@ -72,11 +75,11 @@ def cached_frames(
         stem = _folder() / _identity(recordings, config, hashes)
         done = stem.with_suffix(".npy")
         if not done.is_file():
-            _count(recordings, config, stem, pool, tracker)
+            with _alone(stem.with_suffix(".lock")):
+                if not done.is_file():
+                    _count(recordings, config, stem, pool, tracker)
     return CachedFrames(
-        frames=np.load(done, mmap_mode="r"),
-        path=done,
-        mended=read_json(stem.with_suffix(".json"))["mended"],
+        frames=_mapped(done, mode="r"), path=done, mended=_mended(stem.with_suffix(".json"))
     )
 
 
@@ -90,10 +93,12 @@ def _count(
     """Fills the rows that are missing, then gives the file its name."""
     sources, sensor = recordings.sources, recordings.sensor
     shape = (len(sources), *config.shape(sensor.height, sensor.width))
-    rows = _opened(stem.with_suffix(".partial.npy"), shape)
-    filled = _opened(stem.with_suffix(".filled.npy"), shape[:1])
+    partial, marks = stem.with_suffix(".partial.npy"), stem.with_suffix(".filled.npy")
+    if not partial.is_file():
+        marks.unlink(missing_ok=True)  # of rows that are gone
+    rows, filled = _opened(partial, shape), _opened(marks, shape[:1])
     record = stem.with_suffix(".json")
-    mended = read_json(record)["mended"] if record.is_file() else {}
+    mended = _mended(record) if record.is_file() else {}
     missing = [i for i in range(len(sources)) if not filled[i]]
     by_file = sorted(missing, key=lambda i: sources[i].path)
     groups = [list(g) for _, g in groupby(by_file, key=lambda i: sources[i].path)]
@@ -118,8 +123,8 @@ def _count(
     rows.flush()
     del rows
     write_json(record, {"config": config.to_dict(), "mended": mended})
-    stem.with_suffix(".partial.npy").replace(stem.with_suffix(".npy"))
-    stem.with_suffix(".filled.npy").unlink()
+    partial.replace(stem.with_suffix(".npy"))
+    marks.unlink()
 
 
 def frames_of(
@@ -221,17 +226,39 @@ def _opened(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """A file of zeros of that shape, or the one that an interruption left."""
     if not path.is_file():
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    try:
-        found = np.lib.format.open_memmap(path, mode="r+")
-    except ValueError as error:
-        raise FormatError(
-            f"expected the rows that were counted at {path}, got {error}; remove the file"
-        ) from error
+    found = _mapped(path, mode="r+")
     if found.shape != shape:
         raise FormatError(
             f"expected {list(shape)} rows at {path}, got {list(found.shape)}; remove the file"
         )
     return found
+
+
+def _mapped(path: Path, *, mode: Literal["r", "r+"]) -> np.memmap:
+    try:
+        return np.lib.format.open_memmap(path, mode=mode)
+    except ValueError as error:
+        raise FormatError(
+            f"expected the rows that were counted at {path}, got {error}; remove the file"
+        ) from error
+
+
+def _mended(record: Path) -> dict[str, dict[str, int]]:
+    """What lies beside the frames."""
+    found = read_json(record) if record.is_file() else None
+    if not isinstance(found, dict) or not isinstance(found.get("mended"), dict):
+        raise FormatError(
+            f"expected what was mended in {record}, got none; remove it and the frames beside it"
+        )
+    return found["mended"]
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Waits until no other process counts the same."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -76,6 +77,40 @@ def test_second_call_counts_nothing(folder, monkeypatch):
     assert cached_frames(cifar10_dvs(folder), CONFIG).path == first.path
 
 
+def test_all_who_ask_at_once_get_the_frames_that_one_counts(folder, monkeypatch):
+    seen, recordings = [], cifar10_dvs(folder)
+    monkeypatch.setattr(
+        frame_cache, "frames_of", lambda *args: seen.append(args) or frames_of(*args)
+    )
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(cached_frames, recordings, CONFIG) for _ in range(3)]
+    first, *others = [job.result().frames for job in jobs]
+    assert len(seen) == len(recordings.sources)
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_frames_that_were_removed_are_counted_again_whatever_marks_are_left(folder):
+    found = cached_frames(cifar10_dvs(folder), CONFIG)
+    before = np.array(found.frames)
+    np.save(found.path.with_suffix(".filled.npy"), np.ones(len(before), np.uint8))
+    found.path.unlink()
+    np.testing.assert_array_equal(cached_frames(cifar10_dvs(folder), CONFIG).frames, before)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "message"),
+    [
+        (".npy", b"\x93NUMPY", "expected the rows that were counted at"),
+        (".json", b"{}", "expected what was mended in .* got none; remove it"),
+    ],
+)
+def test_damaged_cache_is_refused(folder, ending, content, message):
+    found = cached_frames(cifar10_dvs(folder), CONFIG)
+    found.path.with_suffix(ending).write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        cached_frames(cifar10_dvs(folder), CONFIG)
+
+
 def test_interrupted_counting_goes_on_where_it_stopped(folder, cache, monkeypatch):
     recordings, seen = cifar10_dvs(folder), []
     whole = cached_frames(recordings, CONFIG).frames.copy()
@@ -83,14 +118,16 @@ def test_interrupted_counting_goes_on_where_it_stopped(folder, cache, monkeypatc
         path.unlink()
     with pytest.raises(KeyboardInterrupt):
         cached_frames(recordings, CONFIG, tracker=StopAfter(7))
-    assert {"".join(path.suffixes) for path in cache.iterdir()} == {".partial.npy", ".filled.npy"}
+    left = {"".join(path.suffixes) for path in cache.iterdir()}
+    assert left == {".partial.npy", ".filled.npy", ".lock"}
     counted = frame_cache.frames_of
     monkeypatch.setattr(
         frame_cache, "frames_of", lambda *args: seen.append(args[0]) or counted(*args)
     )
     np.testing.assert_array_equal(cached_frames(recordings, CONFIG).frames, whole)
     assert 0 < len(seen) < 20
-    assert {path.suffix for path in cache.iterdir()} == {".npy", ".json"}
+    left = {"".join(path.suffixes) for path in cache.iterdir()}
+    assert left == {".npy", ".json", ".lock"}
 
 
 @pytest.mark.parametrize(
