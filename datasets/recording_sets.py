@@ -23,6 +23,8 @@ WINDOW = 100_000
 TRAINING_SHARE = 0.8
 FEWEST_WINDOWS = 6
 """Of a long recording: with fewer, nothing is left to test on."""
+MOST_WINDOWS = 36_000
+"""Of a long recording, an hour: a damaged time can ask for millions of years."""
 TEST_OF_TEN = 9
 """Recordings of CIFAR10-DVS whose number ends in this digit are test recordings."""
 CIFAR10_DVS_SPLIT = "4c8301e57de9588f6cd69641078bcc74d1eff1c8b4b6cd38670a91639469be93"
@@ -163,11 +165,19 @@ def long_recordings(folder: Path, durations: Callable[[Path], int]) -> Recording
     Args:
         folder: Of one recording a class.
         durations: Microseconds from a recording's first event to its last.
+
+    Raises:
+        DataError: If one is too short to be split, or beyond an hour.
     """
     files = _files(folder, (".aedat", ".aedat4"))
     found: list[tuple[int, Source]] = []
     for label, path in enumerate(files):
         count = durations(path) // WINDOW
+        if count > MOST_WINDOWS:
+            raise DataError(
+                f"expected a recording of at most {MOST_WINDOWS} windows of {WINDOW} us, got "
+                f"{count} in {path}; a time in it may be damaged: copy it again, or cut it"
+            )
         last = int(TRAINING_SHARE * count)
         if not 0 < last < count - 1:
             raise DataError(

@@ -5,6 +5,7 @@ from spikeproof.core.errors import DataError
 from spikeproof.datasets.recording_sets import (
     CIFAR10_DVS_SPLIT,
     FEWEST_WINDOWS,
+    MOST_WINDOWS,
     OBJECTS,
     WINDOW,
     cifar10_dvs,
@@ -97,6 +98,12 @@ def test_long_recordings_that_leave_nothing_to_test_on_are_refused(tmp_path):
         with pytest.raises(DataError, match=f"at least 6 windows of .* got {count} in .*box.aedat"):
             long_recordings(tmp_path, lambda _, count=count: count * WINDOW)
     assert long_recordings(tmp_path, lambda _: FEWEST_WINDOWS * WINDOW).sources
+
+
+def test_long_recordings_with_a_time_beyond_reason_are_refused(tmp_path):
+    touch(tmp_path, "box.aedat")
+    with pytest.raises(DataError, match=f"at most {MOST_WINDOWS} windows of .* got {2**40} in"):
+        long_recordings(tmp_path, lambda _: 2**40 * WINDOW)
 
 
 def test_first_windows_of_long_recordings_are_of_all_classes(tmp_path):
