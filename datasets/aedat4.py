@@ -37,6 +37,8 @@ def read_aedat4(path: Path) -> Recording:
             f"and {size}; convert or cut the recording"
         )
     found, said = DECODER.decode("aedat4", path)
+    if found is None:
+        raise DataError(f"expected events in {path}, got none; leave the file out")
     t, x, y, on = (found[name] for name in found.dtype.names or ())
     return Recording(
         events=make_events(t.astype(np.int64), x, y, on),

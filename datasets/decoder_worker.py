@@ -1,10 +1,11 @@
 """Decodes event files with foreign libraries, in a process that a damaged file may kill.
 
 Started as a script, so that it imports nothing of spikeproof. A line of JSON in, naming a file, its
-kind, where its events go and how many there may be; a line out, with what was found or an error.
+kind, where its array goes and how large it may be; a line out, with what was found or an error.
 """
 
 import json
+import math
 import resource
 import sys
 from collections.abc import Callable
@@ -52,18 +53,35 @@ def prophesee(encoding: str) -> Callable[[str, int], tuple[np.ndarray | None, di
     return decode
 
 
+def matlab(path: str, limit: int) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """The variable `frames`, by SciPy, which a changed byte can crash."""
+    from scipy.io import loadmat, whosmat
+
+    shapes = {name: shape for name, shape, _ in whosmat(path)}
+    if "frames" not in shapes:
+        return None, {"names": sorted(shapes)}
+    # A compressed variable may be far larger than its file; a double is MATLAB's usual number.
+    if 8 * math.prod(shapes["frames"]) > limit:
+        raise ValueError(f"more than {limit} bytes")
+    found = loadmat(path, variable_names=["frames"])["frames"]
+    if not isinstance(found, np.ndarray) or found.dtype.hasobject:
+        raise ValueError("no array of numbers")
+    return found, {}
+
+
 DECODERS = {
     "aedat4": aedat4,
+    "mat": matlab,
     **{encoding: prophesee(encoding) for encoding in ("dat", "evt2")},
 }
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """Writes the events of a file to `out` as `.npy`, and says how many there are."""
-    events, facts = DECODERS[asked["kind"]](asked["path"], asked["limit"])
-    if events is not None:
-        np.save(asked["out"], events)
-    return {**facts, "events": 0 if events is None else len(events)}
+    """Writes what a file holds to `out` as `.npy`, and says the rest."""
+    array, facts = DECODERS[asked["kind"]](asked["path"], asked["limit"])
+    if array is not None:
+        np.save(asked["out"], array)
+    return facts
 
 
 def main() -> None:

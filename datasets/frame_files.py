@@ -1,22 +1,19 @@
 """Files of frames that somebody else counted: `.npz` and MATLAB's `.mat`."""
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from ..core.errors import DataError, FormatError
+from ..core.errors import DataError
+from . import bounded
 from .bounded import check_size, reading
 from .frames import FrameConfig, check_frames
+from .isolated import DECODER
 from .npz_file import read_members
 
 NAME = "frames"
 ENDINGS = (".npz", ".mat")
-LARGEST_NUMBER = 8
-"""Bytes of a double, MATLAB's usual number."""
 
 
 def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]:
@@ -34,10 +31,6 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
         check_size(path.stat().st_size, what=str(path))
         is_matlab = path.suffix.lower() == ".mat"
         arrays = _matlab(path) if is_matlab else read_members(path, (NAME,), ())
-    if NAME not in arrays:
-        raise DataError(
-            f"expected {NAME!r} in {path}, got {', '.join(sorted(arrays)) or 'nothing'}; rename it"
-        )
     counts = check_frames(arrays[NAME], what=str(path)).astype(np.int64)
     frames = np.minimum(config.unit * counts, config.cap).astype(np.uint8)
     wanted = (config.steps, *(config.size or frames.shape[2:]))
@@ -50,24 +43,10 @@ def read_frames(path: Path, config: FrameConfig) -> UInt8[np.ndarray, "T P H W"]
 
 
 def _matlab(path: Path) -> dict[str, np.ndarray]:
-    """The variables of a MATLAB file that are named `NAME`."""
-    from scipy.io import loadmat, whosmat
-
-    with _decoding(path):
-        shapes = [shape for name, shape, _ in whosmat(path) if name == NAME]
-    # A compressed variable may be far larger than its file.
-    size = max((LARGEST_NUMBER * math.prod(shape) for shape in shapes), default=0)
-    check_size(size, what=f"{NAME} of {path}")
-    with _decoding(path):
-        return {k: v for k, v in loadmat(path, variable_names=[NAME]).items() if k[0] != "_"}
-
-
-@contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, NotImplementedError, KeyError) as error:
-        # SciPy raises NotImplementedError for MATLAB 7.3, which is HDF5 inside.
-        raise FormatError(
-            f"expected an undamaged .mat of arrays at {path}, got {error}; copy it again"
-        ) from error
+    """The variable of a MATLAB file that is named `NAME`."""
+    found, said = DECODER.decode("mat", path, limit=bounded.MAX_BYTES)
+    if found is None:
+        raise DataError(
+            f"expected {NAME!r} in {path}, got {', '.join(said['names']) or 'nothing'}; rename it"
+        )
+    return {NAME: found}

@@ -23,8 +23,15 @@ class Decoder:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
-    def decode(self, kind: str, path: Path) -> tuple[np.ndarray, Mapping[str, Any]]:
-        """The events of a file in the library's own fields, and what else it says.
+    def decode(
+        self, kind: str, path: Path, *, limit: int = MAX_EVENTS
+    ) -> tuple[np.ndarray | None, Mapping[str, Any]]:
+        """What a file holds in the library's own fields, None if nothing, and what else it says.
+
+        Args:
+            kind: A key of the worker's `DECODERS`.
+            path: The file.
+            limit: Most events, or bytes of an array.
 
         Raises:
             FormatError: If it could not decode the file, or died of it.
@@ -32,13 +39,13 @@ class Decoder:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "events.npy"
             asked = {"kind": kind, "path": str(path.resolve()), "out": str(out)}
-            said = self._answer(asked | {"limit": MAX_EVENTS})
+            said = self._answer(asked | {"limit": limit})
             if "error" in said:
                 raise FormatError(
-                    f"expected an undamaged {kind} file with events at {path}, got "
+                    f"expected an undamaged {kind} file at {path}, got "
                     f"{' '.join(said['error'].split())}; copy it again"
                 )
-            return (np.load(out) if said["events"] else np.empty(0, "i8,u2,u2,u1")), said
+            return (np.load(out) if out.is_file() else None), said
 
     def stop(self) -> None:
         """Ends the process."""

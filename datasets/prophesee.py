@@ -59,6 +59,7 @@ def read_prophesee(path: Path, *, height: int, width: int, truncate: bool = Fals
 def _by_library(encoding: str, path: Path) -> Shaped[np.ndarray, " N"]:
     require("expelliarmus", "expelliarmus", for_what=f"{encoding} files")
     found, _ = DECODER.decode(encoding, path)
+    assert found is not None, "expelliarmus answers with an array or an error"
     t, x, y, p = (found[name] for name in found.dtype.names or ())
     return make_events(t.astype(np.int64), x, y, p)
 

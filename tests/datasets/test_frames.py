@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from spikeproof.core.errors import ConfigError, DataError, FormatError
+from spikeproof.core.errors import ConfigError, DataError, FormatError, SpikeproofError
 from spikeproof.datasets.events import Recording, make_events
 from spikeproof.datasets.frame_files import read_frames
 from spikeproof.datasets.frames import FrameConfig, check_frames, to_frames
@@ -145,7 +145,7 @@ def test_counted_frames_of_another_shape_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected frames in .*b.npz, got other; add frames"):
         read_frames(tmp_path / "b.npz", FrameConfig())
     (tmp_path / "c.mat").write_bytes(b"MATLAB 5.0 nonsense" * 20)
-    with pytest.raises(FormatError, match="expected an undamaged .mat"):
+    with pytest.raises(FormatError, match="expected an undamaged mat file"):
         read_frames(tmp_path / "c.mat", FrameConfig())
 
 
@@ -164,5 +164,29 @@ def test_compressed_matlab_arrays_are_bounded(tmp_path, monkeypatch):
     savemat = pytest.importorskip("scipy.io").savemat
     savemat(tmp_path / "a.mat", {"frames": np.zeros((4, 2, 64, 64))}, do_compression=True)
     monkeypatch.setattr("spikeproof.datasets.bounded.MAX_BYTES", 2**17)
-    with pytest.raises(FormatError, match="expected at most 131072 bytes in frames of .*a.mat"):
+    with pytest.raises(FormatError, match="at .*a.mat, got ValueError: more than 131072 bytes"):
         read_frames(tmp_path / "a.mat", FrameConfig(steps=4))
+
+
+def test_damaged_matlab_arrays_never_take_this_process_along(rng, tmp_path):
+    savemat = pytest.importorskip("scipy.io").savemat
+    path, refused = tmp_path / "a.mat", 0
+    savemat(path, {"frames": rng.integers(0, 9, (4, 2, 5, 6)), "other": "words"})
+    whole = path.read_bytes()
+    for _ in range(150):
+        content = bytearray(whole)
+        for place in rng.integers(120, 200, size=3):
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            read_frames(path, FrameConfig(steps=4))
+        except SpikeproofError:
+            refused += 1
+    assert refused > 75
+
+
+def test_matlab_files_without_frames_name_what_they_have(tmp_path):
+    savemat = pytest.importorskip("scipy.io").savemat
+    savemat(tmp_path / "a.mat", {"counts": np.ones(3)})
+    with pytest.raises(DataError, match="expected 'frames' in .*a.mat, got counts; rename it"):
+        read_frames(tmp_path / "a.mat", FrameConfig())
