@@ -64,19 +64,18 @@ class Retiming(EventAttack):
         for _ in range(self.steps):
             if trial.is_over:
                 return
-            hard = self._seen(x, p, far, lawful).view_as(trial.images)
+            hard = self._seen(x, p, lawful).view_as(trial.images)
             _, gradient = trial.differentiate(hard)
             upwards = gradient.view_as(x)
             p = (p + self._ascent(x, p, far, lawful, upwards).sign()).clamp(-LIMIT, LIMIT)
-        trial.judge(self._seen(x, p, far, lawful).view_as(trial.images))
+        trial.judge(self._seen(x, p, lawful).view_as(trial.images))
 
-    def _seen(self, x: Tensor, p: Tensor, far: Tensor, lawful: Tensor) -> Tensor:
+    def _seen(self, x: Tensor, p: Tensor, lawful: Tensor) -> Tensor:
         share = _shares(p, lawful)
         moves = ranked_moves(x > 0, share)
         if self.norm != "inf":
             cost = moves.distance if self.norm == "1" else torch.ones_like(moves.distance)
             moves = within(moves, cost=cost, budget=self.limit)
-        del far
         return moved(x, moves)
 
     def _ascent(
