@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Data = Annotated[str, typer.Option("--data", help="digits, npz:FILE, cifar10:DIR, mnist:DIR, ...")]
+Data = Annotated[
+    str, typer.Option("--data", help="digits, npz:FILE, cifar10:DIR, nmnist:DIR, aedat:DIR, ...")
+]
 Shards = Annotated[int, typer.Option(help="Cuts the samples of an audit into so many parts.")]
 Engine = Annotated[str, typer.Option(help="local, or ray: shards on a cluster (extra scale).")]
 Repair = Annotated[

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..core.errors import FormatError, MissingAbilityError
 from .events import MAX_EVENTS
 
 WORKER = Path(__file__).with_name("decoder_worker.py")
+PATIENCE, SLOWEST = 120.0, 2**20
+"""Seconds that a decoder has for any file, and bytes that it then has to decode in a second."""
 
 
 class Decoder:
@@ -34,12 +37,13 @@ class Decoder:
             limit: Most events, or bytes of an array.
 
         Raises:
-            FormatError: If it could not decode the file, or died of it.
+            FormatError: If it could not decode the file, died of it, or did not come to an end.
         """
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "events.npy"
             asked = {"kind": kind, "path": str(path.resolve()), "out": str(out)}
-            said = self._answer(asked | {"limit": limit})
+            size = path.stat().st_size if path.is_file() else 0
+            said = self._answer(asked | {"limit": limit}, seconds=PATIENCE + size / SLOWEST)
             if "error" in said:
                 raise FormatError(
                     f"expected an undamaged {kind} file at {path}, got "
@@ -54,17 +58,27 @@ class Decoder:
             process.kill()
             process.communicate()
 
-    def _answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        process = self._started()
+    def _answer(self, asked: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+        process, is_late = self._started(), threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            process.kill()
+
+        watch = threading.Timer(seconds, give_up)
+        watch.start()
         try:
             print(json.dumps(asked), file=process.stdin, flush=True)
             line = process.stdout.readline() if process.stdout else ""
         except BrokenPipeError:
             line = ""
+        finally:
+            watch.cancel()
         if line:
             return json.loads(line)
         self.stop()
-        return {"error": "a decoder that died of it"}
+        late = f"a decoder that found no end in {seconds:.0f} s"
+        return {"error": late if is_late.is_set() else "a decoder that died of it"}
 
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:

@@ -51,7 +51,7 @@ def read_recording(
         DataError: If it is absent, empty, or holds what no sensor records.
         MissingAbilityError: If the package that decodes it is not installed.
     """
-    reader = chosen(READERS, path.suffix.lower(), what="a recording that ends in")
+    reader = chosen(READERS, path.suffix.lower(), what="an ending of a recording")
     recording = reader(path, sensor, mend)
     if not mend:
         return check(recording), dict(recording.left_out)

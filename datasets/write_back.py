@@ -89,7 +89,7 @@ def write_recording(path: Path, recording: Recording) -> None:
     Raises:
         ConfigError: If the format cannot hold it, or the ending is none of `WRITERS`.
     """
-    chosen(WRITERS, path.suffix.lower(), what="a recording that ends in")(path, recording)
+    chosen(WRITERS, path.suffix.lower(), what="an ending of a recording")(path, recording)
 
 
 def _wanted(

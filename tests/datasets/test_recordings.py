@@ -193,7 +193,7 @@ REFUSED = {
     "short.npy": (b"\x93NUMPY", FormatError, "expected a .npy header in .* got none that is whole"),
     "zip.npy": (b"PK\x03\x04", FormatError, "expected a .npy header in"),
     "a.raw": (b"% evt 9\n", FormatError, "expected a header with 'evt 2' or 'evt 3'"),
-    "a.txt": (b"1", ConfigError, "expected a recording that ends in among"),
+    "a.txt": (b"1", ConfigError, "expected an ending of a recording among"),
 }
 
 

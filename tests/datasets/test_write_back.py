@@ -173,7 +173,7 @@ def test_what_bin_files_cannot_hold_is_refused(rng, tmp_path):
     original.events["t"][-1] = 2**23
     with pytest.raises(ConfigError, match=r"expected times in 0\.\.8388607 us for"):
         write_bin(tmp_path / "a.bin", original)
-    with pytest.raises(ConfigError, match="expected a recording that ends in"):
+    with pytest.raises(ConfigError, match="expected an ending of a recording among"):
         write_recording(tmp_path / "a.txt", original)
 
 
