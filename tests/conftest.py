@@ -15,7 +15,7 @@ settings.register_profile(
     "spikeproof",
     deadline=None,
     derandomize=IN_CI,
-    max_examples=50,
+    max_examples=50 if IN_CI else 20,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("spikeproof")
