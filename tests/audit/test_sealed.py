@@ -35,6 +35,7 @@ def audit(finished, made, tmp_path):
     return write
 
 
+@pytest.mark.lava
 def test_the_audit_and_its_page_are_sealed_with_the_rest(bundle, audit):
     files = check_sums(bundle)
     found = seal_audit(bundle, audit())

@@ -147,6 +147,7 @@ def test_export_writes_onnx_beside_nir(spikeproof, files, tmp_path):
     assert json.loads((tmp_path / "model.onnx.config.json").read_text())["command"] == "export"
 
 
+@pytest.mark.lava
 @pytest.mark.parametrize("sums", ["integer", "float32"])
 def test_deploy_seals_an_onnx_file_that_verify_runs(spikeproof, files, tmp_path, sums):
     words = ("deploy", files / "digits.nir", "--out", tmp_path / "b", "--onnx", "--onnx-sums", sums)

@@ -26,6 +26,7 @@ def further():
     return (*words, "--device", "cpu", *LIGHT, *settings)
 
 
+@pytest.mark.lava
 def test_a_fine_tuned_bundle_verifies_and_pairs_with_its_checkpoint(
     spikeproof, files, tuning, tmp_path
 ):

@@ -119,6 +119,7 @@ def test_integer_onnx_equals_the_twin_in_every_bit(bundle, cells, how):
     assert require_equal(program, model, images) == logits.size
 
 
+@pytest.mark.lava
 def test_onnx_files_for_frames_are_verified_with_the_bundle(tmp_path):
     write_nir(tmp_path / "model.nir", frames_graph(GRADED))
     run(DeployConfig(golden=3, onnx="integer"), tmp_path / "model.nir", tmp_path / "bundle")

@@ -112,6 +112,7 @@ def test_every_certificate_holds(bundle):
     assert {row["certificate"]["negative_rail"] for row in rows if row["is_relay"]} == {"absent"}
 
 
+@pytest.mark.lava
 def test_verify_passes(bundle):
     checks = {check.name: check for check in verify_bundle(bundle.path)}
     assert checks["hashes"].detail == "8 files as sealed"
