@@ -1,6 +1,7 @@
 """A bundle: everything needed to run a deployed network and to check that it runs right."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ LICENCE, LICENCES = "LICENSE", "licences.json"
 AUDIT, REPORT = "audit.json", "report.html"
 EVIDENCE = (AUDIT, REPORT)
 """What may be sealed into a bundle after it was made."""
+STATED = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[^\n]+)\n")
+"""A line of the sums, as `sha256sum --check` reads it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,7 +190,8 @@ def check_sums(folder: Path) -> int:
             )
         if name not in stated:
             raise NotEqualError(
-                f"expected only sealed files in {folder}, got {name}; remove it or deploy again"
+                f"expected only sealed files in {folder}, got {name}, which {SUMS} does not list; "
+                "remove it or deploy again"
             )
         if not found[name].is_file() or sha256(found[name]) != stated[name]:
             raise NotEqualError(
@@ -203,20 +207,21 @@ def _content(folder: Path) -> list[Path]:
 
 def _stated(folder: Path) -> dict[str, str]:
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        # Bytes: in text mode, and to splitlines, more than a newline ends a line.
+        text = (folder / SUMS).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(
             f"expected a bundle at {folder}, got no readable {SUMS}; pass a folder of deploy's"
         ) from error
     stated = {}
-    for line in lines:
-        digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name or Path(name).name != name:
+    for line in filter(None, re.split(r"(?<=\n)", text)):
+        found = STATED.fullmatch(line)
+        if found is None or Path(found["name"]).name != found["name"]:
             raise NotEqualError(
                 f"expected {SUMS} in {folder} to hold a hash and a name a line, got {line[:80]!r}; "
                 f"deploy again"
             )
-        stated[name] = digest
+        stated[found["name"]] = found["digest"]
     if PROGRAM not in stated:
         raise FormatError(f"expected {SUMS} in {folder} to list {PROGRAM}, got none; deploy again")
     return stated

@@ -60,6 +60,16 @@ def test_a_byte_changed_anywhere_is_named(spoilt, seed):
         read_bundle(spoilt)
 
 
+@pytest.mark.parametrize("byte", [b"\v", b"\f", b"\r", b"\x1c", b"\0", b" "])
+@pytest.mark.parametrize("line", [0, 3, -2])
+def test_only_a_newline_ends_a_line_of_sums(spoilt, byte, line):
+    lines = (spoilt / SUMS).read_bytes().split(b"\n")
+    kept = b"\n".join(lines[: line + 1]), b"\n".join(lines[line + 1 :])
+    (spoilt / SUMS).write_bytes(byte.join(kept))
+    with pytest.raises(NotEqualError, match=SUMS):
+        check_sums(spoilt)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file_is_named(spoilt, name):
     (spoilt / name).unlink()
@@ -75,7 +85,7 @@ def test_added_file_is_named(spoilt):
 
 def test_added_folder_is_named(spoilt):
     (spoilt / "extra").mkdir()
-    with pytest.raises(NotEqualError, match="got extra; remove it"):
+    with pytest.raises(NotEqualError, match="got extra, which SHA256SUMS does not list"):
         read_bundle(spoilt)
 
 
