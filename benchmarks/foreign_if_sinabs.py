@@ -98,8 +98,9 @@ def main(frames: Path, out: Path, epochs: int) -> None:
     model = network()
     with torch.no_grad():  # layers take their shapes from what they see first
         counts(model, arrays["test"][:1])
-    for weight in model.parameters():
-        weight.data *= GAIN
+    for layer in model:  # not of neurons, whose thresholds are parameters too
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.data *= GAIN
     train(model, arrays["learn"], arrays["labels"], epochs)
     with torch.no_grad():
         write(model, out, arrays["test"][:1])
